@@ -14,7 +14,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from rigs.programs import needs
-from rigs.studio_page import StudioPage
+from rigs.shared_page import shared_page
+from rigs.studio_page import RUN_MS, StudioPage
 
 pytestmark = needs("chromium")
 
@@ -31,17 +32,31 @@ def desk(page_of, run):
     return desk
 
 
-def test_remarks_are_there_after_a_reload(desk, studio, run):
-    keep = desk.page.get_by_role("region", name="Keep")
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described, run):
+    """A page for all tests that leave it at this run."""
+    with shared_page(browser, studio, cookies, described, path=f"/#run={run}") as page:
+        StudioPage(page.watched).shown("scene-3")
+        yield page
+
+
+@pytest.fixture
+def lent(shared):
+    with shared.lent() as desk:
+        yield desk
+
+
+def test_remarks_are_there_after_a_reload(lent, studio, run):
+    keep = lent.page.get_by_role("region", name="Keep")
     keep.get_by_role("button", name=re.compile("Star")).click()
     keep.get_by_label("Add a tag").fill("for the paper")
     keep.get_by_role("button", name="Add", exact=True).click()
     keep.get_by_role("textbox", name="Note").fill("Look at the corner.")
     keep.get_by_role("textbox", name="Note").blur()
     keep.get_by_text("for the paper").first.wait_for()
-    desk.watched.rest()
-    desk.page.reload()
-    desk.shown("scene-3")
+    lent.watched.rest()
+    lent.page.reload()
+    lent.shown("scene-3")
     assert keep.get_by_role("textbox", name="Note").input_value() == "Look at the corner."
     keep.get_by_text("for the paper").first.wait_for()
     with studio.client() as client:
@@ -70,7 +85,8 @@ def test_what_is_on_its_way_while_the_run_ends_is_shown_as_kept(page_of, studio)
     desk.more()
     desk.choose("Check", "full")
     desk.page.locator("#question button.go").click()
-    expect(keep.get_by_text("of the one before")).to_have_count(0)  # what is written now is about the new run
+    # what is written now is about the new run
+    expect(keep.get_by_text("of the one before")).to_have_count(0, timeout=RUN_MS)
     with desk.page.expect_request(lambda request: request.method == "PATCH"):
         keep.get_by_role("textbox", name="Note").fill("Odd.")
         keep.get_by_role("textbox", name="Note").blur()
@@ -82,25 +98,25 @@ def test_what_is_on_its_way_while_the_run_ends_is_shown_as_kept(page_of, studio)
     expect(keep.get_by_role("button", name=re.compile("Star"))).to_have_attribute("aria-pressed", "true")
 
 
-def test_marks_of_every_kind(desk, studio, run):
-    desk.page.get_by_role("button", name="Draw on the picture…").click()
-    desk.page.get_by_role("button", name="Arrow", exact=True).wait_for()
-    box = desk.stage.bounding_box()
+def test_marks_of_every_kind(lent, studio, run):
+    lent.page.get_by_role("button", name="Draw on the picture…").click()
+    lent.page.get_by_role("button", name="Arrow", exact=True).wait_for()
+    box = lent.stage.bounding_box()
     for i, kind in enumerate(("Arrow", "Box", "Free hand")):
         if i:  # the arrow is taken at first
-            desk.page.get_by_role("button", name=kind, exact=True).click()
+            lent.page.get_by_role("button", name=kind, exact=True).click()
         x, y = box["x"] + 30 + 60 * i, box["y"] + 40
-        desk.page.mouse.move(x, y)
-        desk.page.mouse.down()
-        desk.page.mouse.move(x + 20, y + 30, steps=3)
-        desk.page.mouse.move(x + 40, y + 45, steps=3)
-        desk.page.mouse.up()
-    desk.page.get_by_role("button", name="Text", exact=True).click()
-    desk.page.get_by_label("Text to place").fill("here")
-    desk.page.mouse.click(box["x"] + 60, box["y"] + 140)
-    expect(desk.page.locator(".pad text.words", has_text="here")).to_be_visible()
-    desk.watched.rest()
-    desk.watched.picture("marks")
+        lent.page.mouse.move(x, y)
+        lent.page.mouse.down()
+        lent.page.mouse.move(x + 20, y + 30, steps=3)
+        lent.page.mouse.move(x + 40, y + 45, steps=3)
+        lent.page.mouse.up()
+    lent.page.get_by_role("button", name="Text", exact=True).click()
+    lent.page.get_by_label("Text to place").fill("here")
+    with lent.page.expect_response(lambda one: "here" in (one.request.post_data or "")):
+        lent.page.mouse.click(box["x"] + 60, box["y"] + 140)
+    expect(lent.page.locator(".pad text.words", has_text="here")).to_be_visible()
+    lent.watched.rest()
     with studio.client() as client:
         marks = client.get(f"/api/runs/{run}").json()["marks"]
     assert len(marks) == 4
@@ -138,8 +154,8 @@ def cancelled(studio):
     return run
 
 
-def test_the_history_is_searched(desk, run, cancelled):
-    history = desk.page.get_by_role("region", name="History")
+def test_the_history_is_searched(lent, run, cancelled):
+    history = lent.page.get_by_role("region", name="History")
     items = history.get_by_role("listitem")
     history.get_by_role("searchbox").fill("corner")
     expect(items).to_have_count(1)
@@ -158,7 +174,7 @@ def test_the_history_is_searched(desk, run, cancelled):
         ("Any verdict", "doubtful", ".verdict"),
     ):
         history.get_by_label(label).select_option(value)
-        fitting = desk.page.locator(place, has_text=re.compile(rf"\b{value}\b"))
+        fitting = lent.page.locator(place, has_text=re.compile(rf"\b{value}\b"))
         expect(items.filter(has_not=fitting)).to_have_count(0)
         expect(items.filter(has=fitting)).not_to_have_count(0)
         if place == ".labels":
@@ -173,10 +189,11 @@ def test_the_history_is_searched(desk, run, cancelled):
     expect(items).not_to_have_count(0)
     history.get_by_label("Any time").select_option("")
     history.get_by_label("★ only").check()
-    expect(items.filter(has_not=desk.page.get_by_text("★"))).to_have_count(0)
+    expect(items.filter(has_not=lent.page.get_by_text("★"))).to_have_count(0)
     expect(history.locator(f"[data-run='{run}']")).to_be_visible()
     expect(history.locator(f"[data-run='{cancelled}']")).to_have_count(0)
-    desk.watched.picture("history", full=True)
+    lent.watched.picture("history")
+    history.get_by_label("★ only").uncheck()
 
 
 def test_what_follows_a_search_is_not_taken_into_the_next_one(desk, cancelled):
@@ -215,24 +232,25 @@ FILES = {
 }
 
 
-def test_a_link_says_that_its_file_is_being_made(desk):
+def test_a_link_says_that_its_file_is_being_made(lent):
     held = []
-    desk.page.route("**/export?form=csv*", lambda route: held.append(route))
-    link = desk.page.get_by_role("region", name="Keep").locator("a[href*='form=csv']")
+    lent.page.route("**/export?form=csv*", lambda route: held.append(route))
+    link = lent.page.get_by_role("region", name="Keep").locator("a[href*='form=csv']")
     link.click()
-    desk.page.wait_for_selector("a[aria-busy='true']:text-is('Making the file…')")
+    lent.page.wait_for_selector("a[aria-busy='true']:text-is('Making the file…')")
     link.click()  # as impatient people do
-    with desk.page.expect_download() as download:
+    with lent.page.expect_download() as download:
         held[0].continue_()
     assert download.value.suggested_filename.endswith(".csv")
-    desk.page.wait_for_selector("a:not([aria-busy]):text-is('CSV')")
+    lent.page.wait_for_selector("a:not([aria-busy]):text-is('CSV')")
     assert len(held) == 1
+    lent.page.unroute("**/export?form=csv*")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files(desk, name):
-    with desk.page.expect_download() as download:
-        desk.page.get_by_role("region", name="Keep").get_by_role("link", name=name, exact=True).click()
+def test_files(lent, name):
+    with lent.page.expect_download(timeout=RUN_MS) as download:
+        lent.page.get_by_role("region", name="Keep").get_by_role("link", name=name, exact=True).click()
     fpath = download.value.path()
     data, suffix = fpath.read_bytes(), download.value.suggested_filename.rpartition(".")[2]
     assert suffix == FILES[name]
@@ -250,8 +268,8 @@ def test_files(desk, name):
         assert any(one.endswith("run.json") for one in zipfile.ZipFile(io.BytesIO(data)).namelist())
 
 
-def test_the_command_and_the_python_that_make_it_again(desk):
-    part = desk.unfold("Command and Python")
+def test_the_command_and_the_python_that_make_it_again(lent):
+    part = lent.unfold("Command and Python")
     part.get_by_text("isotherm explain scene-3.jpg --model scenes --trust off", exact=True).wait_for()
     program = part.locator("code", has_text="ExplainJob(")
     program.wait_for()

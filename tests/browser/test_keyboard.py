@@ -8,6 +8,7 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import expect
 
 from rigs.programs import needs
+from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage, press_until
 
 pytestmark = needs("chromium")
@@ -20,11 +21,18 @@ def run(studio):
     return studio.run_of("scene-1", model="detector", compare="hirescam,eigencam", trust="off")
 
 
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described, run):
+    with shared_page(browser, studio, cookies, described, path=f"/#run={run}") as page:
+        yield page
+
+
 @pytest.fixture
-def desk(page_of, run):
-    desk = StudioPage(page_of(path=f"/#run={run}"))
-    desk.shown("scene-1")
-    return desk
+def desk(shared, run):
+    """The page with the run, and the focus where it begins."""
+    with shared.lent(run) as desk:
+        desk.page.locator("a:visible, button:visible").first.focus()
+        yield desk
 
 
 def named(text: str) -> str:
@@ -71,8 +79,10 @@ def test_a_reading_is_pinned_and_let_go(desk):
     assert page.evaluate(f"() => {{ const node = document.activeElement; return {STAGE}; }}")
 
 
-def test_two_maps_are_gathered_and_compared(desk):
+def test_two_maps_are_gathered_and_compared(page_of, run):
     """The first and the second map by + Compare, then by the slider; Escape leads back."""
+    desk = StudioPage(page_of(path=f"/#run={run}"))
+    desk.shown("scene-1")
     page = desk.page
     press_until(page, named("+ Compare"))
     page.keyboard.press("Enter")

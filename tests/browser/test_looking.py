@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rigs.programs import needs
+from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage
 
 pytestmark = needs("chromium")
@@ -27,6 +28,20 @@ def desk(page_of, run):
     desk = StudioPage(page_of(path=f"/#run={run}"))
     desk.shown("scene-1")
     return desk
+
+
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described, run):
+    """A page for all tests that leave the first map of the run as it was."""
+    with shared_page(browser, studio, cookies, described, path=f"/#run={run}") as page:
+        StudioPage(page.watched).shown("scene-1")
+        yield page
+
+
+@pytest.fixture
+def lent(shared):
+    with shared.lent() as desk:
+        yield desk
 
 
 def set_slider(desk, name: str, value: float) -> None:
@@ -90,36 +105,36 @@ PLACES = {"middle of the largest cell": (0.5, 0.5), "between cells": (1.1, 0.3),
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_value_and_the_pixel_under_the_pointer_are_those_of_the_file(desk, first, place):
+def test_the_value_and_the_pixel_under_the_pointer_are_those_of_the_file(lent, first, place):
     """As exact as the readout is: four digits of the value, a tenth of a pixel of the picture."""
     facts, one, values = first
     row, column = np.unravel_index(values.argmax(), values.shape)
     x, y = to_source(one, column + PLACES[place][0], row + PLACES[place][1])
-    box = desk.stage.bounding_box()
+    box = lent.stage.bounding_box()
     # the pointer is on whole pixels of the page; where it is then in the picture is what is read
     left, top = round(box["x"] + x / facts["w"] * box["width"]), round(box["y"] + y / facts["h"] * box["height"])
-    desk.page.mouse.move(left, top)
+    lent.page.mouse.move(left, top)
     x, y = (left - box["x"]) / box["width"] * facts["w"], (top - box["y"]) / box["height"] * facts["h"]
-    text = desk.page.locator("#look .readout").inner_text()
+    text = lent.page.locator("#look .readout").inner_text()
     value, *_ = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text)
     read_x, read_y = map(float, re.search(r"(-?\d+(?:\.\d+)?), (-?\d+(?:\.\d+)?)", text).groups())
     assert (read_x, read_y) == pytest.approx((x, y), abs=0.06), text
     assert float(value) == pytest.approx(interpolated(one, values, x, y), rel=2e-3, abs=2e-3 * values.max()), text
 
 
-def test_zooming_goes_down_to_the_single_cell(desk, first):
+def test_zooming_goes_down_to_the_single_cell(lent, first):
     """By the wheel at the largest cell, as far as it goes: two cells are then wider than the picture, and one is in sight."""
     facts, one, values = first
     row, column = np.unravel_index(values.argmax(), values.shape)
     x, y = to_source(one, column + 0.5, row + 0.5)
-    box = desk.stage.bounding_box()
-    desk.page.mouse.move(box["x"] + x / facts["w"] * box["width"], box["y"] + y / facts["h"] * box["height"])
+    box = lent.stage.bounding_box()
+    lent.page.mouse.move(box["x"] + x / facts["w"] * box["width"], box["y"] + y / facts["h"] * box["height"])
     for _ in range(40):
-        desk.page.mouse.wheel(0, -300)
+        lent.page.mouse.wheel(0, -300)
     corners = []
     for left, top in ((0.02, 0.02), (0.98, 0.98)):
-        desk.page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
-        text = desk.page.locator("#look .readout").inner_text()
+        lent.page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
+        text = lent.page.locator("#look .readout").inner_text()
         corners.append([float(part) for part in re.search(r"(-?\d+(?:\.\d+)?), (-?\d+(?:\.\d+)?)", text).groups()])
     (x0, y0), (x1, y1) = corners
     a, b, _, d, e, _ = one["m"]
@@ -128,39 +143,41 @@ def test_zooming_goes_down_to_the_single_cell(desk, first):
     assert max(across, down) <= 2.0  # cells in sight
     assert x0 - 1 <= x <= x1 + 1
     assert y0 - 1 <= y <= y1 + 1
-    desk.watched.picture("cell")
-    desk.stage.focus()
-    desk.page.keyboard.press("0")
-    desk.page.mouse.move(box["x"] + 2, box["y"] + 2)
-    numbers = re.search(r"(-?\d+(?:\.\d+)?), (-?\d+(?:\.\d+)?)", desk.page.locator("#look .readout").inner_text())
+    lent.stage.focus()
+    lent.page.keyboard.press("0")
+    lent.page.mouse.move(box["x"] + 2, box["y"] + 2)
+    numbers = re.search(r"(-?\d+(?:\.\d+)?), (-?\d+(?:\.\d+)?)", lent.page.locator("#look .readout").inner_text())
     assert max(map(float, numbers.groups())) < 0.02 * facts["w"]  # the whole picture again
 
 
-def test_a_reading_is_pinned_and_the_view_zoomed_by_keys(desk):
-    desk.stage.focus()
+def test_a_reading_is_pinned_and_the_view_zoomed_by_keys(lent):
+    lent.stage.focus()
     for key in ("ArrowRight", "ArrowDown", "p"):
-        desk.page.keyboard.press(key)
-    desk.page.get_by_role("button", name=re.compile("Remove|Forget|Unpin")).first.wait_for()
-    whole = desk.look()
+        lent.page.keyboard.press(key)
+    pinned = lent.page.get_by_role("button", name="Remove reading 1", exact=True)
+    pinned.wait_for()
+    whole = lent.look()
     for _ in range(3):
-        desk.page.keyboard.press("+")
-    assert np.abs(desk.look() - whole).mean() > 2
-    desk.page.keyboard.press("0")
+        lent.page.keyboard.press("+")
+    assert np.abs(lent.look() - whole).mean() > 2
+    lent.page.keyboard.press("0")
+    pinned.click()
 
 
-def test_several_maps_of_a_picture(desk):
-    buttons = desk.page.get_by_role("list", name="Maps of this picture").get_by_role("button")
-    before = desk.look()
+def test_several_maps_of_a_picture(lent):
+    buttons = lent.page.get_by_role("list", name="Maps of this picture").get_by_role("button")
+    before = lent.look()
     buttons.nth(1).click()
     assert buttons.nth(1).get_attribute("aria-pressed") == "true"
-    assert np.abs(desk.look() - before).max() > 8
-    assert "map=1" in desk.page.url
+    assert np.abs(lent.look() - before).max() > 8
+    assert "map=1" in lent.page.url
+    buttons.nth(0).click()
 
 
-def test_full_size_in_a_tab_of_its_own(desk):
-    desk.watched.expected += ["Applying inline style"]  # the browser's own page for a picture has the studio's policy
-    with desk.page.context.expect_page() as opened:
-        desk.page.get_by_role("button", name="Open full size").click()
+def test_full_size_in_a_tab_of_its_own(lent):
+    lent.watched.expected += ["Applying inline style"]  # the browser's own page for a picture has the studio's policy
+    with lent.page.context.expect_page() as opened:
+        lent.page.get_by_role("button", name="Open full size").click()
     tab = opened.value
     tab.wait_for_load_state()
     size = tab.evaluate(
@@ -168,6 +185,7 @@ def test_full_size_in_a_tab_of_its_own(desk):
     )
     assert size is not None
     assert size[0] >= 640
+    tab.close()
 
 
 def table_of(desk, name: str) -> list[list[str]]:
@@ -181,13 +199,13 @@ def percent(value: float | str | None) -> str:
     return "–" if value is None or isinstance(value, str) else f"{int(np.floor(100 * value + 0.5))} %"
 
 
-def test_the_verdicts_curves_are_those_of_the_run(desk, first):
+def test_the_verdicts_curves_are_those_of_the_run(lent, first):
     """Every figure of the table and every point of both curves."""
     _, one, _ = first
     judgement = one["judgement"]
-    desk.unfold("Can this map be believed?")
+    lent.unfold("Can this map be believed?")
     for name in ("deletion", "insertion"):
-        chart = desk.page.get_by_role("img", name=re.compile(f"Curve of {name}"))
+        chart = lent.page.get_by_role("img", name=re.compile(f"Curve of {name}"))
         chart.wait_for()
         for kind, column in (("own", 1), ("random", 2)):
             path = chart.locator(f"path.curve.{kind}").get_attribute("d")
@@ -197,7 +215,7 @@ def test_the_verdicts_curves_are_those_of_the_run(desk, first):
             low, high = min(0.0, *drawn), max(1.0, *drawn)
             assert points[:, 0] == pytest.approx(34 + 216 * curve[:, 0], abs=0.06)
             assert points[:, 1] == pytest.approx(8 + 116 * (1 - (curve[:, column] - low) / (high - low)), abs=0.06)
-    assert table_of(desk, "^Area below the curve") == [
+    assert table_of(lent, "^Area below the curve") == [
         [
             name.capitalize(),
             percent(judgement[name]["value"]),
@@ -206,13 +224,13 @@ def test_the_verdicts_curves_are_those_of_the_run(desk, first):
         ]
         for name in ("deletion", "insertion")
     ]
-    assert f"alike by {judgement['similarity']:.2f} of 1" in desk.page.locator(".judged .details-body").inner_text()
-    assert desk.page.locator(".judged summary .verdict").inner_text() == one["verdict"]
+    assert f"alike by {judgement['similarity']:.2f} of 1" in lent.page.locator(".judged .details-body").inner_text()
+    assert lent.page.locator(".judged summary .verdict").inner_text() == one["verdict"]
 
 
-def test_the_statistics_are_those_of_the_file(desk, first):
+def test_the_statistics_are_those_of_the_file(lent, first):
     facts, one, values = first
-    figures = desk.unfold("Statistics")
+    figures = lent.unfold("Statistics")
     figures.get_by_role("img", name=re.compile("^Histogram")).wait_for()
     shown = dict(zip(figures.locator("dt").all_inner_texts(), figures.locator("dd").all_inner_texts(), strict=True))
 
@@ -232,8 +250,7 @@ def test_the_statistics_are_those_of_the_file(desk, first):
     boxes = [
         [label, percent(mass)] for label, mass in zip(facts["labels"], one["statistics"]["mass_per_box"], strict=True)
     ]
-    assert table_of(desk, "^Share of the positive values") == boxes
+    assert table_of(lent, "^Share of the positive values") == boxes
     figures.get_by_text("The same as a table").click()
-    counts = [int(cells[1]) for cells in table_of(desk, "^Cells by value")]
+    counts = [int(cells[1]) for cells in table_of(lent, "^Cells by value")]
     assert counts == [count for count in np.histogram(values, 32)[0].tolist() if count]
-    desk.watched.picture("statistics", full=True)

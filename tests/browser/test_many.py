@@ -8,18 +8,27 @@ import av
 import pytest
 
 from rigs.programs import needs
+from rigs.shared_page import shared_page
 from rigs.studio_page import RUN_MS, StudioPage
 
 pytestmark = needs("chromium")
 
 
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described):
+    """A page with three pictures that are all asked about."""
+    with shared_page(browser, studio, cookies, described) as page:
+        desk = StudioPage(page.watched)
+        for i in (1, 2, 4):
+            desk.sample(f"Scene {i}")
+        desk.page.get_by_role("button", name="Choose all").click()
+        yield page
+
+
 @pytest.fixture
-def desk(page_of):
-    desk = StudioPage(page_of())
-    for i in (1, 2, 4):
-        desk.sample(f"Scene {i}")
-    desk.page.get_by_role("button", name="Choose all").click()
-    return desk
+def desk(shared):
+    with shared.lent() as desk:
+        yield desk
 
 
 def test_a_batch_with_a_gallery(desk):
@@ -47,6 +56,7 @@ def test_a_batch_with_a_gallery(desk):
     fitting = tiles.filter(has=desk.page.locator(".what-it-is", has_text=label))
     assert 1 <= fitting.count() == tiles.count() < 3
     gallery.get_by_text(f"{fitting.count()} of 3 pictures", exact=True).wait_for()
+    gallery.get_by_label("Class").select_option("")
 
 
 def test_two_models_over_the_same_pictures(desk):
@@ -65,7 +75,6 @@ def test_two_models_over_the_same_pictures(desk):
     dialog.get_by_label("Rows by").select_option("picture")
     assert len(dialog.get_by_role("columnheader").all_inner_texts()) == 2
     assert sorted(dialog.get_by_role("rowheader").all_inner_texts()) == ["scene-1.jpg", "scene-2.jpg", "scene-4.jpg"]
-    desk.watched.picture("pictures-grid")
 
 
 def test_a_batch_is_taken_along_as_a_video(page_of, studio):

@@ -10,6 +10,7 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import expect
 
 from rigs.programs import needs
+from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage
 
 pytestmark = needs("chromium")
@@ -28,11 +29,16 @@ def runs(studio):
     return full, empty
 
 
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described, runs):
+    with shared_page(browser, studio, cookies, described, path=f"/#run={runs[0]}") as page:
+        yield page
+
+
 @pytest.fixture
-def desk(page_of, runs):
-    desk = StudioPage(page_of(path=f"/#run={runs[0]}"))
-    desk.shown("scene-1")
-    return desk
+def desk(shared, runs):
+    with shared.lent(runs[0]) as desk:
+        yield desk
 
 
 def opened(desk, run: str) -> None:

@@ -7,7 +7,8 @@ import base64
 import pytest
 
 from rigs.programs import needs
-from rigs.studio_page import StudioPage, png
+from rigs.shared_page import shared_page
+from rigs.studio_page import png
 
 pytestmark = needs("chromium")
 
@@ -21,9 +22,19 @@ SEND = """({kind, files}) => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described):
+    with shared_page(browser, studio, cookies, described) as page:
+        yield page
+
+
 @pytest.fixture
-def desk(page_of):
-    return StudioPage(page_of())
+def desk(shared):
+    """The page without a picture."""
+    with shared.lent() as desk:
+        if desk.tray():
+            desk.page.get_by_role("button", name="Empty the tray").click()
+        yield desk
 
 
 def sent(seed: int) -> list[dict[str, str]]:

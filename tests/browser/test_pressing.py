@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rigs.programs import needs
+from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage
 
 pytestmark = needs("chromium")
@@ -24,6 +25,20 @@ def desk(page_of, run):
     desk = StudioPage(page_of(path=f"/#run={run}"))
     desk.shown("scene-1")
     return desk
+
+
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described, run):
+    """A page for all tests that only press, and ask for no run."""
+    with shared_page(browser, studio, cookies, described, path=f"/#run={run}") as page:
+        StudioPage(page.watched).shown("scene-1")
+        yield page
+
+
+@pytest.fixture
+def lent(shared):
+    with shared.lent() as desk:
+        yield desk
 
 
 @pytest.fixture(scope="module")
@@ -59,34 +74,44 @@ def side_of(facts, index: int, side: str) -> tuple[float, float]:
     }[side]
 
 
+def middle_of(facts, index: int) -> tuple[float, float]:
+    """The middle of a box, in pixels of the picture."""
+    x0, y0, x1, y1 = facts["boxes"][index]
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+def ticked(desk) -> list[str]:
+    """Which parts of a finding the form asks about."""
+    boxes = desk.page.locator("#question [data-field=parts] input:checked")
+    return [one.get_attribute("id") for one in boxes.all()]
+
+
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("beside", [-3, 3])
-def test_a_side_of_a_box_is_pressed_in_the_picture(desk, facts, side, beside):
+def test_a_side_of_a_box_is_pressed_in_the_picture(lent, facts, side, beside):
     """Three pixels within it and three beyond it."""
+    press(lent, facts, *middle_of(facts, 2))
     by = (beside, 0) if side in ("left", "right") else (0, beside)
     index = 2  # which no other box touches with a side
-    press(desk, facts, *side_of(facts, index, side), by)
-    ticked = desk.page.locator("#question [data-field=parts] input:checked")
-    assert [one.get_attribute("id") for one in ticked.all()] == [f"ask-part-{side}"]
-    said = desk.page.locator("#said").inner_text()
+    press(lent, facts, *side_of(facts, index, side), by)
+    assert ticked(lent) == [f"ask-part-{side}"]
+    said = lent.page.locator("#said").inner_text()
     assert said.startswith(f"The {side} side of {facts['labels'][index]} is explained next.")
 
 
 def test_a_side_that_was_pressed_is_explained(desk, studio, facts):
     press(desk, facts, *side_of(facts, 2, "top"))
-    desk.watched.picture("side")
     options = asked(desk, studio)
     assert options["target"] == "top"
     assert [float(one) for one in options["box"].split(",")] == pytest.approx(facts["boxes"][2], abs=0.06)
 
 
-def test_the_middle_of_a_finding_is_all_of_it_again(desk, facts):
-    press(desk, facts, *side_of(facts, 2, "left"))
-    x0, y0, x1, y1 = facts["boxes"][2]
-    press(desk, facts, (x0 + x1) / 2, (y0 + y1) / 2)
-    ticked = desk.page.locator("#question [data-field=parts] input:checked")
-    assert [one.get_attribute("id") for one in ticked.all()] == ["ask-part-class"]
-    assert desk.page.locator("#ask-what").input_value() == "box"
+def test_the_middle_of_a_finding_is_all_of_it_again(lent, facts):
+    lent.page.locator("#ask-what").select_option("auto")
+    press(lent, facts, *side_of(facts, 2, "left"))
+    press(lent, facts, *middle_of(facts, 2))
+    assert ticked(lent) == ["ask-part-class"]
+    assert lent.page.locator("#ask-what").input_value() == "box"
 
 
 def test_the_class_of_a_finding_is_pressed_at_its_name_in_the_picture(desk, studio, facts):
@@ -99,11 +124,17 @@ def test_the_class_of_a_finding_is_pressed_at_its_name_in_the_picture(desk, stud
     assert asked(desk, studio)["cls"] == plain
 
 
-def test_with_boxes_hidden_no_side_is_there_to_press(desk, facts):
-    desk.page.get_by_role("checkbox", name="Boxes", exact=True).uncheck()
-    press(desk, facts, *side_of(facts, 2, "left"), (3, 0))
-    assert "side" not in desk.page.locator("#said").inner_text()
-    assert desk.page.locator("#ask-what").input_value() == "box"
+def test_with_boxes_hidden_no_side_is_there_to_press(lent, facts):
+    press(lent, facts, *middle_of(facts, 1))
+    lent.page.locator("#ask-what").select_option("auto")
+    boxes = lent.page.get_by_role("checkbox", name="Boxes", exact=True)
+    boxes.uncheck()
+    press(lent, facts, *side_of(facts, 2, "left"), (3, 0))
+    label = facts["labels"][2]
+    said = lent.page.locator("#said").inner_text()
+    assert said.startswith(f"{label[0].upper()}{label[1:]} is explained next.")
+    assert lent.page.locator("#ask-what").input_value() == "box"
+    boxes.check()
 
 
 def test_a_class_of_a_picture_without_boxes_is_pressed_in_the_picture(page_of, studio):
@@ -140,16 +171,15 @@ def pressed_in_the_picture(desk) -> str:
     return text
 
 
-@pytest.mark.parametrize(("key", "side"), [("ArrowLeft", "left"), ("ArrowDown", "bottom")])
-def test_a_side_is_reached_by_keys(desk, facts, key, side):
+def test_sides_are_reached_by_keys(lent, facts):
     """B goes to the first finding; from there the cursor is moved to a side, and Enter picks it."""
     x0, y0, x1, y1 = facts["boxes"][0]
-    steps = round((x1 - x0) / 2 if side == "left" else (y1 - y0) / 2)
-    desk.stage.focus()
-    desk.page.keyboard.press("b")
-    for _ in range(steps // 10):
-        desk.page.keyboard.press(f"Shift+{key}")
-    for _ in range(steps % 10):
-        desk.page.keyboard.press(key)
-    desk.page.keyboard.press("Enter")
-    assert f"The {side} side of" in desk.page.locator("#said").inner_text()
+    lent.stage.focus()
+    for key, side, steps in (("ArrowLeft", "left", (x1 - x0) / 2), ("ArrowDown", "bottom", (y1 - y0) / 2)):
+        lent.page.keyboard.press("b")
+        for _ in range(round(steps) // 10):
+            lent.page.keyboard.press(f"Shift+{key}")
+        for _ in range(round(steps) % 10):
+            lent.page.keyboard.press(key)
+        lent.page.keyboard.press("Enter")
+        assert lent.page.locator("#said").inner_text().startswith(f"The {side} side of {facts['labels'][0]}")

@@ -8,28 +8,41 @@ import pytest
 from playwright.sync_api import expect
 
 from rigs.programs import needs
+from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage, png
 
 pytestmark = needs("chromium")
 
 
-@pytest.fixture
-def run(studio):
+def run_in(studio) -> str:
     return studio.run_of("scene-4", model="scenes", trust="off", seed=404)
 
 
 @pytest.fixture
-def tabs(page_of, run):
-    """Two tabs that show the run."""
-    watched = page_of(path=f"/#run={run}")
-    other = watched.context.new_page()
-    other.set_default_timeout(30_000)
-    other.goto(watched.page.url)
-    desks = [StudioPage(watched), StudioPage(watched)]
-    desks[1].page = other
-    for desk in desks:
-        desk.shown("scene-4")
-    return desks
+def run(studio):
+    return run_in(studio)
+
+
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described):
+    """Two tabs that show the run, until a test deletes it."""
+    run = run_in(studio)
+    with shared_page(browser, studio, cookies, described, path=f"/#run={run}") as page:
+        other = page.watched.context.new_page()
+        other.set_default_timeout(30_000)
+        other.goto(page.watched.page.url)
+        yield page, other
+
+
+@pytest.fixture
+def tabs(shared):
+    page, other = shared
+    with page.lent() as first:
+        second = StudioPage(page.watched)
+        second.page = other
+        for desk in (first, second):
+            desk.shown("scene-4")
+        yield first, second
 
 
 def keep(desk: StudioPage):
@@ -121,9 +134,8 @@ def test_a_reload_while_pictures_are_sent_leaves_nothing_half(page_of, studio):
     expect(desk.taken).to_have_count(3)
 
 
-@pytest.mark.parametrize("width", [1440, 375])
-def test_names_in_every_script_are_shown_and_stay_in_their_place(page_of, width):
-    desk = StudioPage(page_of(width=width))
+def test_names_in_every_script_are_shown_and_stay_in_their_place(page_of):
+    desk = StudioPage(page_of())
     names = ["صورة من البحر.png", "写真" * 30 + ".png", "a\u202egnp.exe.png", "🦎" * 8 + ".png", "../../x.png"]
     files = [{"name": name, "mimeType": "image/png", "buffer": png(9100 + i)} for i, name in enumerate(names)]
     desk.page.locator("#pictures input[type=file]").first.set_input_files(files)
@@ -131,5 +143,8 @@ def test_names_in_every_script_are_shown_and_stay_in_their_place(page_of, width)
     shown = set(desk.tray())
     assert {"صورة من البحر.png", "x.png"} <= shown
     assert not any("\u202e" in name or "/" in name for name in shown)
-    assert desk.page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    for width, height in ((1440, 1000), (375, 812)):
+        desk.page.set_viewport_size({"width": width, "height": height})
+        assert desk.page.evaluate("innerWidth") == width
+        assert desk.page.evaluate("document.documentElement.scrollWidth") <= width
     desk.watched.picture("names")

@@ -10,6 +10,7 @@ import pytest
 
 from rigs.explained_words import Words
 from rigs.programs import needs
+from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage
 from rigs.videos import scene_clip
 
@@ -36,6 +37,20 @@ def desk(page_of, runs):
     return desk
 
 
+@pytest.fixture(scope="module")
+def shared(browser, studio, cookies, described, runs):
+    """A page for all tests that close again what they open."""
+    with shared_page(browser, studio, cookies, described, path=f"/#run={runs['methods']}") as page:
+        StudioPage(page.watched).shown("scene-1")
+        yield page
+
+
+@pytest.fixture
+def lent(shared):
+    with shared.lent() as desk:
+        yield desk
+
+
 def settled(words: Words) -> list[str]:
     """What is wrong once the page has come to rest."""
     until = time.monotonic() + SETTLED_S
@@ -56,7 +71,6 @@ def test_each_word_is_explained_once_where_it_first_appears(desk, studio, runs, 
     for title in ("Can this map be believed?", "Statistics", "What was chosen, and why", "Command and Python"):
         desk.unfold(title)
     look("unfolded")
-    desk.watched.picture("words", full=True)
     for kind in ("detector", "scenes", "tiny-vlm", "auto", "yoloe-11s-seg.yaml"):
         desk.page.locator("#ask-model").select_option(kind)
         desk.more()
@@ -106,10 +120,10 @@ def test_each_word_is_explained_once_where_it_first_appears(desk, studio, runs, 
     assert {word: text for word, text in words.plain.items() if word not in PLAIN and not with_names.search(word)} == {}
 
 
-def test_every_method_and_every_verdict_has_an_explanation(desk, studio):
+def test_every_method_and_every_verdict_has_an_explanation(lent, studio):
     with studio.client() as client:
         state = client.get("/api/state").json()
-    words = Words(desk.page)
+    words = Words(lent.page)
     titles = [one["title"] for one in state["methods"]]
     assert len(titles) >= 25
     assert [title for title in titles if len(words.words_in(title)) != 1] == []
@@ -117,38 +131,37 @@ def test_every_method_and_every_verdict_has_an_explanation(desk, studio):
 
 
 @pytest.mark.parametrize("kind", ["word in the text", "label"])
-def test_an_explanation_is_opened_and_closed_by_the_keyboard(desk, kind):
-    settled(words := Words(desk.page))
-    button = desk.page.locator("button.term-word" if kind == "word in the text" else "#question button.what").first
+def test_an_explanation_is_opened_and_closed_by_the_keyboard(lent, kind):
+    settled(words := Words(lent.page))
+    button = lent.page.locator("button.term-word" if kind == "word in the text" else "#question button.what").first
     meaning = button.get_attribute("title").split("\n")[0]
     button.focus()
-    desk.page.keyboard.press("Enter")
-    note = desk.page.locator(".term:popover-open")
+    lent.page.keyboard.press("Enter")
+    note = lent.page.locator(".term:popover-open")
     assert meaning in note.inner_text()
-    box, width = note.bounding_box(), desk.page.viewport_size["width"]
+    box, width = note.bounding_box(), lent.page.viewport_size["width"]
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     assert settled(words) == []  # what an explanation says is explained as well
-    desk.watched.picture(f"word-{'text' if kind != 'label' else 'label'}")
-    assert desk.watched.faults() == []
-    desk.page.keyboard.press("Escape")
+    assert lent.watched.faults() == []
+    lent.page.keyboard.press("Escape")
     note.wait_for(state="detached")
     assert button.evaluate("(node) => node === document.activeElement")
 
 
-def test_escape_closes_the_explanation_in_a_dialog_and_not_the_dialog(desk):
-    desk.choose("Model", "detector")
-    desk.more()
-    desk.page.get_by_role("button", name="Layers", exact=True).click()
-    dialog = desk.page.get_by_role("dialog", name=re.compile("Layers of"))
+def test_escape_closes_the_explanation_in_a_dialog_and_not_the_dialog(lent):
+    lent.choose("Model", "detector")
+    lent.more()
+    lent.page.get_by_role("button", name="Layers", exact=True).click()
+    dialog = lent.page.get_by_role("dialog", name=re.compile("Layers of"))
     button = dialog.locator("button.term-word, button.what").first
     button.focus()
-    desk.page.keyboard.press("Enter")
-    desk.page.locator("dialog .term:popover-open").wait_for()
-    desk.page.keyboard.press("Escape")
-    desk.page.locator(".term:popover-open").wait_for(state="detached")
+    lent.page.keyboard.press("Enter")
+    lent.page.locator("dialog .term:popover-open").wait_for()
+    lent.page.keyboard.press("Escape")
+    lent.page.locator(".term:popover-open").wait_for(state="detached")
     assert dialog.is_visible()
-    desk.page.keyboard.press("Escape")
+    lent.page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
 
 
