@@ -18,6 +18,7 @@ from typing import IO, Any
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.facts_cache import known_facts
 from isotherm.studio.requests import SHIPPED
+from rigs.studio_processes import join_studio, start_forking
 
 TESTS = Path(__file__).parents[1]
 IMPORTED = "import alembic.command, uvicorn, isotherm.cli.studio, isotherm.studio.serve"
@@ -72,6 +73,7 @@ class Forks:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # one for all studios: their processes join their groups, which they may within one
         )
 
     def start(self, dpath: Path, words: Sequence[str], modules: Sequence[str] = ()) -> Forked:
@@ -109,6 +111,7 @@ class Forks:
 
 def serve() -> None:
     """Fork for each line that comes, and say the number of the process."""
+    start_forking()
     for line in sys.stdin:
         dpath, pipe, words, modules = json.loads(line)
         if not (pid := os.fork()):
@@ -129,7 +132,8 @@ def _reaped() -> bool:
 def _become(dpath: str, pipe: str, words: list[str]) -> None:
     from isotherm.console import entry
 
-    os.setsid()  # a group, so that all of it can be killed at once
+    os.setpgid(0, 0)  # a group, so that all of it can be killed at once
+    join_studio()
     os.chdir(dpath)
     process.ORIGINAL_DIR = dpath  # where the processes that it starts begin
     out, nothing = os.open(pipe, os.O_WRONLY), os.open(os.devnull, os.O_RDONLY)

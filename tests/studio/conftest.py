@@ -9,6 +9,15 @@ pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 
 from rigs.studio import client_of, studio_in
+from rigs.studio_processes import fork_processes, spawn_processes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_processes():
+    """Studios of this folder have processes that find torch imported."""
+    fork_processes()
+    yield
+    spawn_processes()
 
 
 @pytest.fixture(scope="session")

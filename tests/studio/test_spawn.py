@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 
 import pytest
 
+from isotherm.studio import spawn
 from isotherm.studio.spawn import spawned
 from rigs.echo import serve, tell
+
+
+@pytest.fixture(autouse=True)
+def as_users_start_it(monkeypatch):
+    """Nothing is forked, which other tests of this folder do."""
+    monkeypatch.setattr(spawn, "multiprocessing", multiprocessing)
 
 
 def test_it_runs_already_and_its_pipe_ends_with_it():
