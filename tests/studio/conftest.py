@@ -8,6 +8,8 @@ pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 
+from isotherm.studio.store import history
+from rigs.databases import open_with_tables
 from rigs.studio import client_of, studio_in
 from rigs.studio_processes import fork_processes, spawn_processes
 
@@ -18,6 +20,14 @@ def _forked_processes():
     fork_processes()
     yield
     spawn_processes()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables():
+    """Histories of this folder find their tables made; how they are made is the matter of ``store/test_database``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "open_database", open_with_tables)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The databases of a history: SQLite, and a real PostgreSQL for the whole session, empty for each test."""
+"""The databases of a history: SQLite, and a real PostgreSQL for the whole session, without a row for each test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from isotherm.studio.store.database import open_database
+from rigs.databases import empty_tables, make_database
 from rigs.postgres import server
 from rigs.programs import postgres_binaries
 
@@ -27,7 +28,7 @@ def postgres(tmp_path_factory):
 
 @pytest.fixture
 def postgres_url(postgres):
-    """The address of an empty database."""
+    """The address of a database without tables."""
     engine = open_database(postgres)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
@@ -35,7 +36,16 @@ def postgres_url(postgres):
     return postgres
 
 
+@pytest.fixture(scope="session")
+def postgres_tables(postgres):
+    """The address of another database, whose tables are made once."""
+    return make_database(postgres, "tables")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request):
     """What ``History`` takes as ``url``."""
-    return None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    if request.param == "sqlite":
+        return None
+    empty_tables(address := request.getfixturevalue("postgres_tables"))
+    return address
