@@ -14,7 +14,7 @@ from isotherm.studio.guard import LOOPBACK, Guard
 from rigs.studio import KEY, png, studio_in
 from rigs.videos import write_clip
 
-EXAMPLES = 8
+EXAMPLES = 5
 """Requests of each kind for each address."""
 PARTS = 3
 """Tests that share the addresses between them: each is sent everything as before, by one of them."""
