@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -230,21 +229,17 @@ for i in range(10**9):
     run.done(name, values=list(range(2000)))
     run.note(reached=i, filler="x" * 50_000)
     if i == int(sys.argv[2]):
-        print("go", flush=True)
+        open(sys.argv[3], "w").close()
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX systems")
-def test_a_killed_run_leaves_whole_files(tmp_path):
+def test_a_killed_run_leaves_whole_files(tmp_path, programs):
     count = 5
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path), str(count)], stdout=subprocess.PIPE, env=env
-    )
-    assert process.stdout.readline() == b"go\n"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    process = programs.start(KILLED, [str(tmp_path), str(count), str(tmp_path / "go")], cwd=tmp_path)
+    while process.runs() and not (tmp_path / "go").exists():
+        threading.Event().wait(0.005)
+    assert process.kill().returncode == -signal.SIGKILL
     dpath = tmp_path / "explain-001"
     record, items = read_run(dpath), read_items(dpath)
     assert record["status"] == "running"

@@ -57,7 +57,7 @@ from types import ModuleType
 compiler = sys.modules["torch._dynamo"] = ModuleType("torch._dynamo")
 compiler.disable, compiler.graph_break = lambda function, *_, **__: function, lambda *_, **__: None
 """
-"""What a worker starts with: torch's optimisers load its compiler to say that it leaves them alone, a third of a worker's time."""
+"""What a program that trains starts with: torch's optimisers load its compiler to say that it leaves them alone, a third of its time."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -150,8 +150,10 @@ def workers_of(raylet: int) -> list[str]:
     return [line for line in words if ("worker" in line or "ray::" in line) and "agent" not in line.lower()]
 
 
-KILLED = """
-import os, signal, sys
+KILLED = (
+    NO_COMPILER
+    + """
+import os, signal
 from isotherm.cli import main
 from isotherm.jobs.sweep import run as job
 from isotherm.train.ray_tune import _noted
@@ -173,6 +175,7 @@ def one_and_a_half(sweep, *, dpath, **rest):
 job.run_trials = one_and_a_half
 sys.exit(main(["sweep", "toy_sweep.yaml", "--quiet", "--debug"]))
 """
+)
 """A sweep that does in its own process what Ray does with trials, and is killed when the second one has validated twice."""
 
 
