@@ -27,7 +27,7 @@ def test_the_command_prints_a_table_and_says_where_the_runs_are(tmp_path, capsys
         "--arms",
         "none,real",
         "--seeds",
-        "2",
+        "1",
         "--device",
         "cpu",
     ]
@@ -37,6 +37,8 @@ def test_the_command_prints_a_table_and_says_where_the_runs_are(tmp_path, capsys
     assert "figures without an interval are of fewer than 3 clips" in out
     assert out.count("\n") > 7
     record = json.loads((tmp_path / "runs" / "ablation-tiny" / "run.json").read_text())
+    assert len(list((tmp_path / "runs" / "ablation-tiny").glob("*/seed-0"))) == 2
+    assert not list((tmp_path / "runs" / "ablation-tiny").glob("*/seed-1"))
     assert record["status"] == "finished"
     assert main([*words, "--set", "training.step=1"]) == 2
     assert "did you mean 'steps'" in capsys.readouterr().err
