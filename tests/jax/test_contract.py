@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,13 +51,31 @@ def of(library, options):
     return {k: library(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
 
 
+@cache
+def jax_version(case) -> Callable[[Any], Any]:
+    """A decoder compiled once for all maps: its operations, each compiled by itself, take far longer.
+
+    Not so the fits whose window is that of the maps before them, as compiled they fit the whole raster.
+    """
+    import jax
+
+    name, options = DECODERS[case]
+    options = of(jax.numpy.asarray, options)
+    fit_of_a_window = name == "least_squares" and not isinstance(options.get("sigma_cells"), float)
+
+    def decoded(maps):
+        return getattr(decode, name)(maps, FRAMES, **options)
+
+    return decoded if fit_of_a_window else jax.jit(decoded)
+
+
 @pytest.mark.parametrize("maps", ["clean", "noisy", "noise"])
 @pytest.mark.parametrize("case", DECODERS)
 def test_decoders(jax64, case, maps):
     name, options = DECODERS[case]
     values = maps_for(name, options, peaks(maps))
     expected = getattr(decode, name)(torch.from_numpy(values), FRAMES, **of(torch.from_numpy, options))
-    got = getattr(decode, name)(jax64.numpy.asarray(values), FRAMES, **of(jax64.numpy.asarray, options))
+    got = jax_version(case)(jax64.numpy.asarray(values))
     for part in ("xy", "covariance", "score"):
         wanted = getattr(expected, part).numpy()
         scale = max(1.0, np.nanmax(np.abs(wanted)))
@@ -84,19 +104,24 @@ def test_least_squares_compiled(jax64, monkeypatch, sigma, maps):
     np.testing.assert_allclose(got.score, expected.score.numpy(), atol=1e-6)
 
 
+WEIGHTS = np.random.default_rng(1).normal(size=(*SHAPE, 2))
+
+
+@cache
+def compiled_gradient(sigma):
+    import jax
+
+    return jax.jit(jax.grad(lambda m: (decode.least_squares(m, FRAMES, sigma_cells=sigma).xy * WEIGHTS).sum()))
+
+
 @pytest.mark.parametrize("maps", ["clean", "noisy"])
 @pytest.mark.parametrize("sigma", [1.5, None])
 def test_gradients_of_least_squares(jax64, sigma, maps):
     values = peaks(maps)
-    weights = np.random.default_rng(1).normal(size=(*SHAPE, 2))
-
-    def total(m):
-        return (decode.least_squares(m, FRAMES, sigma_cells=sigma).xy * weights).sum()
-
-    got = np.asarray(jax64.grad(total)(jax64.numpy.asarray(values)))
+    got = np.asarray(compiled_gradient(sigma)(jax64.numpy.asarray(values)))
     leaf = torch.from_numpy(values).requires_grad_()
     found = decode.least_squares(leaf, FRAMES, sigma_cells=sigma)
-    (found.xy * torch.from_numpy(weights)).sum().backward()
+    (found.xy * torch.from_numpy(WEIGHTS)).sum().backward()
     assert np.abs(got).max() > 0.1
     np.testing.assert_allclose(got, leaf.grad.numpy(), rtol=1e-5, atol=1e-6 * np.abs(got).max())
 
