@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from rigs.onnx_network import network, onnx_file
 FED = dict(size=64, mean=(0.0,) * 3, std=(1.0,) * 3, geometry="squash")
 PICTURE = np.zeros((64, 64, 3), np.uint8)
 PICTURE[8:24, 40:56] = 255
-QUICK = RISE(masks=300, grid=6)
+METHODS = {"rise": RISE(masks=300, grid=6, batch=50), "occlusion": Occlusion(window=16, stride=8, batch=50)}
+QUICK = METHODS["rise"]
+COARSE = METHODS["occlusion"]
 
 
 def scripted():
@@ -66,12 +69,18 @@ def assert_at_the_square(heatmap) -> None:
     assert 2 <= y <= 30
 
 
+@cache
+def of_the_network(method: str):
+    """What the same says of the network itself, whose layers can be read."""
+    return explain(network(), PICTURE, target=2, method=METHODS[method], trust="off", layers="0", **FED)
+
+
 @pytest.mark.parametrize("make", [scripted, exported, quantised, function])
-@pytest.mark.parametrize("method", [QUICK, Occlusion()], ids=["rise", "occlusion"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_model_without_layers_is_explained_as_the_network_it_was_made_from(make, method):
-    maps = explain(make(), PICTURE, target=2, method=method, trust="off", **FED)
+    maps = explain(make(), PICTURE, target=2, method=METHODS[method], trust="off", **FED)
     assert_at_the_square(maps[0])
-    own = explain(network(), PICTURE, target=2, method=method, trust="off", layers="0", **FED)
+    own = of_the_network(method)
     assert maps[0].meta["score"] == pytest.approx(own[0].meta["score"], rel=0.02)
     assert np.corrcoef(maps[0].values.flatten(), own[0].values.flatten())[0, 1] > 0.98
     assert any("cannot be looked into" in line for line in maps.chosen)
@@ -83,12 +92,11 @@ def test_an_onnx_file_is_explained_by_its_path_at_its_own_size(tmp_path, rows):
     fpath = onnx_file(tmp_path, rows)
     for given in (fpath, str(fpath)):
         maps = explain(
-            given, PICTURE, target=2, method=QUICK, trust="off", mean=(0.0,) * 3, std=(1.0,) * 3, geometry="squash"
+            given, PICTURE, target=2, method=COARSE, trust="off", mean=(0.0,) * 3, std=(1.0,) * 3, geometry="squash"
         )
         assert_at_the_square(maps[0])
-    own = explain(network(), PICTURE, target=2, method=QUICK, trust="off", layers="0", **FED)
-    assert np.allclose(maps[0].values, own[0].values, atol=1e-4)
-    assert maps[0].meta["model"] == "net.onnx"
+        assert np.allclose(maps[0].values, of_the_network("occlusion")[0].values, atol=1e-4)
+        assert maps[0].meta["model"] == "net.onnx"
 
 
 def test_a_file_that_is_no_onnx_model_says_so(tmp_path):
@@ -120,7 +128,7 @@ def test_a_predictor_of_pictures_is_given_bytes_and_may_answer_in_plain_numbers(
     assert {(p.dtype.name, p.ndim) for p in seen} == {("uint8", 3)}
     assert maps[0].meta["score"] == pytest.approx(float(PICTURE.mean()) / 255, abs=1e-3)
     logits = explain(
-        lambda pictures: [[float(p.mean()), 0.0] for p in pictures], PICTURE, takes="pictures", size=64, method=QUICK
+        lambda pictures: [[float(p.mean()), 0.0] for p in pictures], PICTURE, takes="pictures", size=64, method=COARSE
     )
     assert logits[0].label == "class 0"
     assert "randomised weights: not checked" in logits.trust_lines[0]
@@ -133,7 +141,7 @@ def test_a_detector_without_layers_is_explained_by_d_rise():
         return torch.cat([corners, corners + 16], 1).expand(len(x), -1, -1), (bright * 10 - 1)[:, :, None]
 
     view = view_of(detect, findings=lambda out: out, names=["bright"], confidence=0.5, **FED)
-    maps = explain(view, PICTURE, method=DRISE(masks=300, grid=6), trust="off")
+    maps = explain(view, PICTURE, method=DRISE(masks=300, grid=6, batch=50), trust="off")
     assert [finding.label for finding in maps.findings] == ["bright"] * len(maps)
     for heatmap, finding in zip(maps, maps.findings, strict=True):
         x, y = strongest(heatmap)
