@@ -186,11 +186,11 @@ def boxes_of(picture):
 
 
 def spots(picture, rng):
-    """Cells to be changed: of up to eight grids the first, the last and one more that lie inside of the picture."""
+    """Cells to be changed: of up to five grids the first, the last and one more that lie inside of the picture."""
     boxes, grid_of = boxes_of(picture)
     h, w = picture.size
     count = len(picture.grids)
-    for k in sorted({0, count - 1, *rng.choice(count, min(count, 6), replace=False).tolist()}):
+    for k in sorted({0, count - 1, *rng.choice(count, min(count, 3), replace=False).tolist()}):
         tokens = (grid_of == k).nonzero().flatten()
         middle = (boxes[tokens, :2] + boxes[tokens, 2:]) / 2
         tokens = tokens[(middle > 0.5).all(1) & (middle[:, 0] < w - 0.5) & (middle[:, 1] < h - 0.5)]
@@ -206,7 +206,7 @@ def reach_of(layout, name, extent):
     return taps * (extent / stride).clamp(min=1) + (extent if name == "llava_onevision" else 0)
 
 
-CAUSES = [[(60, 96)], [(64, 30)], [(96, 50), (40, 60)]]
+CAUSES = [[(60, 96)], [(64, 30), (40, 60)]]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
