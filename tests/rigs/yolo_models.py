@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from functools import cache
 from pathlib import Path
@@ -114,9 +115,19 @@ def _spread(model: nn.Module, batch: torch.Tensor, generator: torch.Generator) -
 
 
 @cache
-def made(config: str):
-    """:func:`make_yolo`, once per config; whoever changes it takes a deep copy."""
+def _as_made(config: str):
     return make_yolo(config)
+
+
+def fresh(config: str):
+    """:func:`make_yolo`'s, as nobody has used it: a copy, which takes far less than making one."""
+    return copy.deepcopy(_as_made(config))
+
+
+@cache
+def made(config: str):
+    """:func:`make_yolo`, once per config; whoever changes it takes :func:`fresh`."""
+    return fresh(config)
 
 
 def predict(yolo, picture: np.ndarray, **arguments):

@@ -16,7 +16,7 @@ from isotherm.cam.view import Pins
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.ultralytics.view import EmbeddingPrompt, TextPrompt, VisualPrompt, load, wrap
 from isotherm.relevance.modules import resolve
-from rigs.yolo_models import bus, embeddings, made, make_yolo, predict
+from rigs.yolo_models import bus, embeddings, fresh, made, predict
 
 BOXES = [[40.0, 400.0, 260.0, 900.0], [660.0, 390.0, 809.0, 880.0], [5.0, 220.0, 800.0, 770.0]]
 SIZE = {"size": 320}
@@ -51,7 +51,7 @@ def test_embeddings_need_no_text_encoder_and_no_set_classes():
     assert fingerprint(yolo.model) == before
     assert findings.names == words(4)
     assert findings.logits.shape[1] == 4
-    other = make_yolo("yoloe-11s-seg.yaml")
+    other = fresh("yoloe-11s-seg.yaml")
     other.set_classes(list(words(4)), values[None])
     result, used = predict(other, bus(), conf=0.3)
     same, _, _ = found(wrap(used, confidence=0.3, **SIZE))
@@ -108,7 +108,7 @@ def test_a_text_encoder_that_cannot_be_had_is_an_error_that_helps(monkeypatch):
 
 
 def test_classes_set_in_the_package_are_taken_over_even_as_inference_tensors():
-    yolo = make_yolo("yoloe-11s-seg.yaml")
+    yolo = fresh("yoloe-11s-seg.yaml")
     with torch.inference_mode():
         yolo.model.pe = embeddings(3)[None].clone()
     yolo.model.names = dict(enumerate(words(3)))
@@ -124,7 +124,7 @@ def test_classes_set_in_the_package_are_taken_over_even_as_inference_tensors():
 def test_boxes_on_the_same_picture_as_predict(classes):
     import ultralytics  # noqa: F401  (predict below imports the predictor from it)
 
-    yolo = make_yolo("yoloe-11s-seg.yaml")
+    yolo = fresh("yoloe-11s-seg.yaml")
     numbers = np.array(classes or [0, 0, 0])
     result, used = predict(yolo, bus(), conf=0.05, visual_prompts={"bboxes": np.array(BOXES), "cls": numbers})
     before = fingerprint(used.backend.model)
@@ -142,7 +142,7 @@ def test_boxes_on_the_same_picture_as_predict(classes):
 
 
 def test_boxes_on_a_reference_picture_as_predict():
-    yolo = make_yolo("yoloe-11s-seg.yaml")
+    yolo = fresh("yoloe-11s-seg.yaml")
     mirrored = np.ascontiguousarray(bus()[:, ::-1])
     prompts = {"bboxes": np.array(BOXES), "cls": np.array([0, 0, 1])}
     result, used = predict(
@@ -163,7 +163,7 @@ def test_boxes_on_a_reference_picture_as_predict():
 
 def prompt_free(threshold: float):
     """A YOLOE with a built-in vocabulary, whose first class serves as the proposal filter."""
-    yolo = make_yolo("yoloe-11s-seg.yaml")
+    yolo = fresh("yoloe-11s-seg.yaml")
     model = yolo.model.eval()
     model.args = {"imgsz": 320}
     head = model.model[-1]

@@ -17,7 +17,7 @@ from isotherm.models.ultralytics.head import borrowed
 from isotherm.models.ultralytics.view import EmbeddingPrompt, wrap
 from isotherm.relevance.modules import resolve
 from rigs.patch_maps import patch_maps
-from rigs.yolo_models import TINY_RTDETR, bus, embeddings, made, make_yolo, predict
+from rigs.yolo_models import TINY_RTDETR, bus, embeddings, fresh, made, predict
 
 
 def explain_all(view):
@@ -128,7 +128,7 @@ def test_after_a_predict_the_head_holds_inference_tensors(config):
 
 
 def test_frozen_fused_and_plain_models_agree():
-    yolo = make_yolo("yolo11n.yaml")
+    yolo = fresh("yolo11n.yaml")
     plain, plain_gradients, plain_maps = explain_all(wrap(yolo, size=320, confidence=0.4))
     for p in yolo.model.parameters():
         p.requires_grad_(False)
@@ -147,7 +147,7 @@ def test_frozen_fused_and_plain_models_agree():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(dtype):
-    yolo = make_yolo("yolo11n-seg.yaml")
+    yolo = fresh("yolo11n-seg.yaml")
     whole, _, _ = explain_all(wrap(yolo, size=320, confidence=0.4))
     yolo.model.to(dtype)
     half, gradients, maps = explain_all(wrap(yolo, size=320, confidence=0.4))
@@ -161,7 +161,7 @@ def test_half_precision(dtype):
 
 
 def test_a_model_in_training_mode_is_explained_in_eval_mode_and_given_back():
-    yolo = make_yolo("yolo11n.yaml")
+    yolo = fresh("yolo11n.yaml")
     yolo.model.train()
     yolo.model.model[3].eval()
     flags = [m.training for m in yolo.model.modules()]
@@ -188,7 +188,7 @@ def test_wrappers_and_objects_lead_to_the_same_module():
 
 
 def test_end_to_end_and_one_to_many_read_different_branches_of_one_model():
-    yolo = make_yolo("yolo26n.yaml")
+    yolo = fresh("yolo26n.yaml")
     yolo.model.end2end = True
     first = wrap(yolo, size=320, confidence=0.4)
     second = wrap(yolo, size=320, confidence=0.4, end_to_end=False)

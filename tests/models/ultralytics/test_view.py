@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from isotherm.cam.view import Classification, Detections, Pins, View
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.models.ultralytics.view import load, wrap
 from isotherm.relevance.modules import resolve
-from rigs.yolo_models import TINY_RTDETR, bus, made, predict
+from rigs.yolo_models import TINY_RTDETR, bus, fresh, made, predict
 
 DETECTORS = [
     ("yolo11n.yaml", {"conf": 0.4}),
@@ -97,7 +95,7 @@ def test_findings_are_those_of_predict(config, arguments):
 
 
 def test_findings_with_empty_masks_are_dropped_as_predict_drops_them():
-    yolo = copy.deepcopy(made("yolo11n-seg.yaml"))
+    yolo = fresh("yolo11n-seg.yaml")
     head = yolo.model.model[-1]
     with torch.no_grad():  # coefficients of one level turned against the prototypes: masks there are empty
         head.cv4[0][-1].weight.zero_()

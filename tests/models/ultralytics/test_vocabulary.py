@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 
 pytest.importorskip("ultralytics", reason="ultralytics is not installed")
 from isotherm.errors import AdapterError
 from isotherm.models.ultralytics.view import load, wrap
 from isotherm.models.ultralytics.vocabulary import lacks_classes
-from rigs.yolo_models import made
+from rigs.yolo_models import fresh
 
 
 def test_a_file_says_what_opening_it_would_say(tmp_path):
-    yolo = copy.deepcopy(made("yoloe-11s-seg.yaml"))
+    yolo = fresh("yoloe-11s-seg.yaml")
     yolo.save(tmp_path / "yoloe-kept.pt")
     wrap(yolo.model)  # is not refused
     assert not lacks_classes(tmp_path / "yoloe-kept.pt")
