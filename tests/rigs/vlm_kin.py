@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from isotherm.models.transformers.vlm.view import TransformersVlm
 from rigs.vlm_grids import GRIDS
 from rigs.vlm_models import FAMILIES
 from rigs.vlm_newest import NEWEST
@@ -10,3 +13,9 @@ from rigs.vlm_tiles import TILES
 from rigs.vlm_towers import TOWERS
 
 EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS
+
+
+@cache
+def opened(name: str) -> TransformersVlm:
+    """One of them as a view, opened once: those that nobody wrote a layout for are measured then."""
+    return TransformersVlm(*EVERY[name]())

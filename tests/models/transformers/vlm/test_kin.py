@@ -12,7 +12,7 @@ from isotherm.vlm.choose import answer_methods
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.scores import Answer
 from rigs.vlm_black_box import black_box
-from rigs.vlm_kin import EVERY
+from rigs.vlm_kin import EVERY, opened
 
 OPEN = {
     "qwen3_5": QwenLayout,
@@ -22,17 +22,19 @@ OPEN = {
     "gemma4": MeasuredLayout,
     "ovis2": MeasuredLayout,
 }
+WIDE = (252, 437)
+"""The size of the picture by which these models prove themselves: it is measured where a layout is, and kept."""
 
 
 @pytest.mark.filterwarnings("ignore")  # of packages that would be faster
 @pytest.mark.parametrize("name", OPEN)
 def test_a_family_opens_its_model_agrees_and_methods_explain_it(name):
-    view = TransformersVlm(*EVERY[name]())
+    view = opened(name)
     assert type(view.layout) is OPEN[name]
-    for sizes in ([(60, 90)], [(50, 40), (30, 60)]):
+    for sizes in ([WIDE], [(50, 40), (30, 60)]):
         verdict = black_box(view, sizes, most=6)
         assert verdict.right, verdict
-    picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    picture = np.random.default_rng(0).integers(0, 255, (*WIDE, 3), dtype=np.uint8)
     methods = [answer_methods()[m] for m in ("propagation", "token_occlusion", "integrated_gradients")]
     maps = explain_answer(view, [picture], "how many red ?", score=Answer("two red"), methods=methods)
     assert all(m.has_evidence for m in maps)
@@ -53,5 +55,5 @@ def test_a_wrong_place_is_seen_by_the_black_box():
 
 def test_the_verdict_hides_no_token_where_a_layer_has_no_attention():
     """Linear attention would pass on what is hidden."""
-    assert not TransformersVlm(*EVERY["qwen3_5"]()).hides
-    assert TransformersVlm(*EVERY["qwen2_vl"]()).hides
+    assert not opened("qwen3_5").hides
+    assert opened("qwen2_vl").hides

@@ -18,7 +18,7 @@ from isotherm.vlm.methods import AttentionGradient, Propagation
 from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer
 from isotherm.vlm.trace import record
-from rigs.vlm_kin import EVERY
+from rigs.vlm_kin import opened
 from rigs.vlm_models import FAMILIES, family
 
 
@@ -99,7 +99,7 @@ def test_a_measured_video_agrees_with_the_exact_one(name):
 @pytest.mark.parametrize(("name", "count"), [("mistral3", 2), ("gemma4", 1)])
 def test_prompts_of_a_measured_model_may_be_padded_on_either_side(name, count):
     """Of one form, together: the vision tokens of each stand where those of a prompt alone do."""
-    view = TransformersVlm(*EVERY[name]())
+    view = opened(name)
     rng = np.random.default_rng(0)
     shown = [[rng.integers(0, 255, (40, 56, 3), dtype=np.uint8) for _ in range(count)] for _ in range(2)]
     texts = ("how many red ?", "where is blue circle ? yes")
