@@ -148,8 +148,9 @@ def test_gradients_equal_to_tensors(jax64, name):
 @pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
 @pytest.mark.parametrize("name", LOSSES)
 def test_nothing_takes_part(make, name):
-    maps, points = make(np.full((1, 2, 3, 3), np.nan)), make(np.full((1, 2, 2), np.nan))
-    assert float(getattr(arrays, name)(maps, points, sigma_cells=1.0, state=make(np.zeros((1, 2), dtype=int)))) == 0
+    maps, points = (make(np.full_like(values, np.nan)) for values in case()[:2])
+    state = make(np.zeros(STATE.shape, dtype=int))
+    assert float(getattr(arrays, name)(maps, points, FRAMES, sigma_cells=1.3, state=state)) == 0
 
 
 @pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
