@@ -12,6 +12,7 @@ from isotherm.errors import OptionError
 from isotherm.gaze.fusion import FUSIONS, VARIANTS, fusion_from, fusion_settings
 from isotherm.gaze.gate import Gate, opened_gates
 from isotherm.gaze.inputs import GazeInputs
+from isotherm.gaze.model import AnticipationModel
 from isotherm.gaze.trainable import check_gradients
 from rigs.anticipation_models import SIDE, clips_of, loss_of, random_gaze, tiny_model
 
@@ -37,13 +38,23 @@ def plain_logits() -> dict[str, torch.Tensor]:
     return tiny_model()(clips_of())
 
 
+@cache
+def _model_of(settings: str) -> AnticipationModel:
+    return tiny_model(fusion_from(json.loads(settings)))
+
+
+def model_of(settings: dict[str, object]) -> AnticipationModel:
+    """One for all tests of these settings that only read it."""
+    return _model_of(json.dumps(settings))
+
+
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
 @EVERY
 def test_step_0_is_the_model_without_gaze_to_the_bit(settings):
-    model, plain = tiny_model(fusion_from(settings)), plain_logits()
+    model, plain = model_of(settings), plain_logits()
     video, gaze = clips_of(), random_gaze()
     assert same(model(video, gaze), plain)
     with torch.no_grad():
@@ -72,7 +83,7 @@ def test_every_parameter_behind_an_open_gate_is_trained(settings):
 
 @EVERY
 def test_an_open_fusion_reads_places_states_and_their_order(settings):
-    model = tiny_model(fusion_from(settings))
+    model = model_of(settings)
     video, gaze = clips_of(), random_gaze()
     with opened_gates(model, 0.5), torch.no_grad():
         seen = model(video, gaze)["action"]
@@ -88,7 +99,7 @@ def test_an_open_fusion_reads_places_states_and_their_order(settings):
 
 @EVERY
 def test_missing_and_out_of_frame_are_two_things_for_tokens_and_one_for_zeros(settings):
-    model = tiny_model(fusion_from(settings))
+    model = model_of(settings)
     video, missing = clips_of(), GazeInputs.missing(2, 8, (SIDE, SIDE))
     outside = GazeInputs(missing.xy, missing.state + 1, missing.confidence, missing.time_s, missing.size)
     with opened_gates(model, 0.5), torch.no_grad():
@@ -99,7 +110,7 @@ def test_missing_and_out_of_frame_are_two_things_for_tokens_and_one_for_zeros(se
 @EVERY
 def test_maps_serve_as_well_as_places(settings):
     config = fusion_from(settings)
-    model, gaze = tiny_model(config), random_gaze()
+    model, gaze = model_of(settings), random_gaze()
     maps = torch.rand(2, 8, 13, 16, generator=torch.Generator().manual_seed(0))
     given = GazeInputs.of_maps(maps, state=gaze.state, time_s=gaze.time_s, size=gaze.size)
     if config.learned_sigma:
