@@ -13,21 +13,30 @@ from rigs.programs import needs
 pytestmark = needs("chromium")
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = sorted(fpath.stem for fpath in DOCS.glob("*.md") if fpath.stem not in ("index", "reference"))
-WIDE = """[...document.querySelectorAll("pre, pre code, .wy-table-responsive")]
-    .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent.slice(0, 80))"""
+WIDE = """() => {
+    const wide = {};
+    let page;
+    for (const one of document.querySelectorAll("[data-page], pre, pre code, .wy-table-responsive")) {
+        if (one.dataset.page) wide[page = one.dataset.page] = [];
+        else if (one.scrollWidth > one.clientWidth + 1) wide[page].push(one.textContent.slice(0, 80));
+    }
+    return wide;
+}"""
+"""What is wider than its column, by the page that it is of."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The pages by the settings of the project, without those that are made of the code."""
+    """All pages below each other on one, by the settings of the project, without those that are made of the code."""
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
     folder = tmp_path_factory.mktemp("site")
     (folder / "docs").mkdir()
-    for fpath in [*DOCS.glob("*.md"), *DOCS.glob("*.css")]:
-        if fpath.name != "reference.md":
-            shutil.copy(fpath, folder / "docs")
+    for fpath in DOCS.glob("*.css"):
+        shutil.copy(fpath, folder / "docs")
+    texts = [f'<div data-page="{name}"></div>\n\n{(DOCS / f"{name}.md").read_text()}' for name in NAMES]
+    (folder / "docs" / "index.md").write_text("\n\n".join(texts))
     lines = [line for line in (DOCS.parent / "mkdocs.yml").read_text().splitlines() if "!!" not in line]
     settings = yaml.safe_load("\n".join(lines))
     kept = {key: settings[key] for key in ("theme", "extra_css")} | {"site_name": "docs", "plugins": []}
@@ -37,22 +46,23 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(browser):
+def wide(site, browser):
+    """What is wider than its column, by the window's width and the page."""
     page = browser.new_page()
-    yield page
+    page.goto((site / "index.html").as_uri())
+    lines = {}
+    for width in (1440, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        lines[width] = page.evaluate(WIDE)
     page.close()
+    return lines
 
 
-def test_there_are_pages():
+def test_there_are_pages(wide):
     assert len(NAMES) > 25
+    assert [list(pages) for pages in wide.values()] == [NAMES, NAMES]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_line_of_code_and_no_table_is_wider_than_its_column(site, page, name):
-    page.goto((site / name / "index.html").as_uri())
-    wide = {}
-    for width in (1440, 1920):
-        page.set_viewport_size({"width": width, "height": 900})
-        if lines := page.evaluate(WIDE):
-            wide[width] = lines
-    assert not wide
+def test_no_line_of_code_and_no_table_is_wider_than_its_column(wide, name):
+    assert {width: pages[name] for width, pages in wide.items() if pages[name]} == {}
