@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ from rigs.browser import Watched
 
 RUN_MS = 120_000
 """How long a run may take on a machine that has much else to do; the first one of a model opens it."""
+LOOK_MS = 50
+"""How long between two looks at whether something has come. Without it Playwright looks at each frame, and the browser
+then draws sixty of them a second beside the model that is waited for."""
 
 
 class StudioPage:
@@ -67,7 +72,10 @@ class StudioPage:
         before = self.run()
         self.page.locator("#question button.go").click()
         self.page.wait_for_function(
-            "(before) => !location.hash.includes(before) && location.hash", arg=before or "none", timeout=RUN_MS
+            "(before) => !location.hash.includes(before) && location.hash",
+            arg=before or "none",
+            timeout=RUN_MS,
+            polling=LOOK_MS,
         )
         self.page.locator(f'#shown .viewer[data-run="{self.run()}"]').wait_for(timeout=RUN_MS)  # not the one before
         self.shown(title)
@@ -102,6 +110,30 @@ class StudioPage:
         if part.get_attribute("open") is None:
             part.locator("summary").first.click()
         return part
+
+
+@contextmanager
+def shared_page(
+    browser: Any, url: str, cookies: Sequence[Any], described: Callable[[Any], bool], path: str = "/"
+) -> Iterator[StudioPage]:
+    """A page that was let in, for tests that change nothing which another one of them would meet.
+
+    Args:
+        browser: of :class:`rigs.browser.Browsers`.
+        url: of the studio.
+        cookies: that let it in.
+        described: whether the studio's description has a request.
+        path: of the page to open.
+
+    Raises:
+        AssertionError: at the end, where something went wrong in it, or it asked what the description does not have.
+    """
+    watched = Watched(browser, url=url)
+    watched.context.add_cookies(cookies)
+    watched.open(path)
+    yield StudioPage(watched)
+    watched.close()
+    assert [f"{one.method} {one.url}" for one in watched.requests if not described(one)] == []
 
 
 def png(seed: int = 0, size: tuple[int, int] = (48, 64)) -> bytes:
