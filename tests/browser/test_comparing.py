@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -14,9 +15,19 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from rigs.programs import needs
-from rigs.studio_page import StudioPage
+from rigs.shared_page import shared_page
+from rigs.studio_page import LOOK_MS, RUN_MS, StudioPage
 
 pytestmark = needs("chromium")
+
+METHODS = ["EigenCAM", "ScoreCAM", "Occlusion"]
+"""From the quickest to the slowest, which leaves the page time to show the one before it."""
+GROW_MS = int(re.search(r"GROW_MS = (\d+)", (files("isotherm.studio") / "page" / "main.js").read_text())[1])
+GROWS_AT_ONCE = """(grow_ms) => {
+    const later = window.setTimeout;
+    window.setTimeout = (work, wait, ...more) => later(work, wait === grow_ms ? 0 : wait, ...more);
+}"""
+"""Shows each map as soon as the page hears of it: with its pause between two looks, only slow methods come one by one."""
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +36,37 @@ def methods_run(studio):
     return studio.run_of("scene-2", model="detector", compare="hirescam,layercam", trust="off")
 
 
+@pytest.fixture(scope="module")
+def page(browser, studio, cookies, described, methods_run):
+    with shared_page(browser, studio, cookies, described, path=f"/#run={methods_run}") as page:
+        yield page
+
+
 @pytest.fixture
-def comparison(page_of, methods_run):
-    desk = StudioPage(page_of(path=f"/#run={methods_run}"))
-    desk.shown("scene-2")
-    desk.page.get_by_role("button", name=re.compile("^Compare all")).click()
+def desk(page):
+    with page.lent() as desk:
+        yield desk
+
+
+@pytest.fixture
+def dialog(desk):
+    """The comparison of all maps, which the tests before may have left open."""
     dialog = desk.page.get_by_role("dialog", name=re.compile("^Compare"))
+    if not dialog.count():
+        desk.page.get_by_role("button", name=re.compile("^Compare all")).click()
+    return dialog
+
+
+def compare(dialog, kind: str) -> None:
+    """Choose how the maps are compared."""
+    button = dialog.get_by_role("button", name=kind, exact=True)
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
     dialog.get_by_role("group", name=re.compile("Picture with map")).first.wait_for()
-    return desk, dialog
 
 
-def test_a_grid_of_methods(comparison):
-    desk, dialog = comparison
+def test_a_grid_of_methods(desk, dialog):
+    compare(dialog, "Grid")
     dialog.get_by_label("Columns by").select_option("method")
     dialog.get_by_label("Rows by").select_option("map")
     names = dialog.get_by_role("columnheader").all_inner_texts()
@@ -71,7 +101,6 @@ def test_several_layers_are_one_question_and_one_grid(page_of, studio):
     dialog.get_by_label("Rows by").select_option("method")
     assert dialog.get_by_role("columnheader").all_inner_texts() == ["stage2", "stage3"]
     assert dialog.get_by_role("rowheader").all_inner_texts() == ["HiResCAM", "GradCAM++"]
-    desk.watched.picture("layers-grid")
 
 
 def test_the_maps_of_several_methods_appear_one_by_one(page_of):
@@ -80,10 +109,11 @@ def test_the_maps_of_several_methods_appear_one_by_one(page_of):
     desk.sample("Scene 4")
     desk.choose("Model", "scenes")
     desk.page.locator("#ask-methods").click()
-    for name in ("EigenCAM", "Occlusion", "RISE"):
+    for name in METHODS:
         desk.page.locator("#question").get_by_role("checkbox", name=name, exact=True).check()
     desk.more()
     desk.choose("Check", "off")
+    desk.page.evaluate(GROWS_AT_ONCE, GROW_MS)
     desk.page.evaluate(
         """() => {
             window.counts = [];
@@ -97,40 +127,35 @@ def test_the_maps_of_several_methods_appear_one_by_one(page_of):
         }"""
     )
     desk.page.locator("#question button.go").click()
-    desk.page.wait_for_function("() => document.querySelectorAll('.map-list li').length === 3", timeout=120_000)
+    desk.page.wait_for_function(
+        "() => document.querySelectorAll('.map-list li').length === 3", timeout=RUN_MS, polling=LOOK_MS
+    )
     counts = [one for one in desk.page.evaluate("() => window.counts") if one["names"][0] == "EigenCAM"]
     assert [len(one["names"]) for one in counts] == [1, 2, 3]
     assert all(one["working"] for one in counts[:-1])  # the run goes on
     for before, after in itertools.pairwise(counts):
         assert before["names"] == after["names"][: len(before["names"])]
     assert {one["shown"] for one in counts} == {"EigenCAM"}
-    desk.page.locator("#work li").first.wait_for(state="detached", timeout=120_000)
-    assert desk.page.locator(".map-list li small span:first-child").all_inner_texts() == [
-        "EigenCAM",
-        "Occlusion",
-        "RISE",
-    ]
+    desk.page.locator("#work li").first.wait_for(state="detached", timeout=RUN_MS)
+    assert desk.page.locator(".map-list li small span:first-child").all_inner_texts() == METHODS
 
 
-@pytest.mark.parametrize("kind", ["Side by side", "Slider", "Difference"])
-def test_two_maps(comparison, kind):
-    desk, dialog = comparison
-    dialog.get_by_role("button", name=kind, exact=True).click()
-    assert dialog.get_by_role("button", name=kind, exact=True).get_attribute("aria-pressed") == "true"
-    dialog.get_by_role("group", name=re.compile("Picture with map")).first.wait_for()
-    desk.watched.picture(kind.lower().replace(" ", "-"))
+def test_two_maps_side_by_side(desk, dialog):
+    compare(dialog, "Side by side")
+    assert dialog.get_by_role("group", name=re.compile("Picture with map")).count() == 2
+    desk.watched.picture("side-by-side")
 
 
-def test_the_slider_uncovers_one_map_and_a_difference_is_another_picture(comparison):
+def test_the_slider_uncovers_one_map_and_a_difference_is_another_picture(desk, dialog):
     """At the left end all is the second map, at the right end the first."""
-    _, dialog = comparison
 
     def drawn(place) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(place.screenshot())).convert("RGB")).astype(int)
 
-    dialog.get_by_role("button", name="Slider", exact=True).click()
+    compare(dialog, "Slider")
     both, slider = dialog.locator(".over-each-other"), dialog.get_by_role("slider", name=re.compile("begins$"))
     expect(slider).to_be_in_viewport()
+    desk.watched.picture("slider")
     expect(both).to_be_in_viewport(ratio=0.99)
     ends = []
     for key in ("Home", "End"):
@@ -142,14 +167,15 @@ def test_the_slider_uncovers_one_map_and_a_difference_is_another_picture(compari
     assert np.abs(ends[0] - ends[1])[:, 16:-16].max() > 30  # within the ends, where the line between the two stood
     assert (middle[:, : w - 8] == ends[1][:, : w - 8]).mean() > 0.99
     assert (middle[:, w + 8 :] == ends[0][:, w + 8 :]).mean() > 0.99
-    dialog.get_by_role("button", name="Difference", exact=True).click()
+    compare(dialog, "Difference")
     difference = drawn(dialog.get_by_role("group", name=re.compile("Picture with map")))
     dialog.get_by_text(re.compile("the second is stronger.*the first is stronger")).wait_for()
+    desk.watched.picture("difference")
     assert np.abs(difference[: middle.shape[0], :w] - ends[1][: difference.shape[0], :w]).max() > 30
 
 
-def test_views_are_linked(comparison):
-    desk, dialog = comparison
+def test_views_are_linked(desk, dialog):
+    compare(dialog, "Side by side")
     stages = dialog.get_by_role("group", name=re.compile("Picture with map"))
     before = stages.nth(1).screenshot()
     stages.first.focus()
@@ -159,8 +185,7 @@ def test_views_are_linked(comparison):
     assert stages.nth(1).screenshot() != before
 
 
-def test_it_closes_by_the_keyboard_and_the_page_is_as_it_was(comparison):
-    desk, dialog = comparison
+def test_it_closes_by_the_keyboard_and_the_page_is_as_it_was(desk, dialog):
     desk.page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert np.ptp(desk.look()) > 50

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -110,30 +108,6 @@ class StudioPage:
         if part.get_attribute("open") is None:
             part.locator("summary").first.click()
         return part
-
-
-@contextmanager
-def shared_page(
-    browser: Any, url: str, cookies: Sequence[Any], described: Callable[[Any], bool], path: str = "/"
-) -> Iterator[StudioPage]:
-    """A page that was let in, for tests that change nothing which another one of them would meet.
-
-    Args:
-        browser: of :class:`rigs.browser.Browsers`.
-        url: of the studio.
-        cookies: that let it in.
-        described: whether the studio's description has a request.
-        path: of the page to open.
-
-    Raises:
-        AssertionError: at the end, where something went wrong in it, or it asked what the description does not have.
-    """
-    watched = Watched(browser, url=url)
-    watched.context.add_cookies(cookies)
-    watched.open(path)
-    yield StudioPage(watched)
-    watched.close()
-    assert [f"{one.method} {one.url}" for one in watched.requests if not described(one)] == []
 
 
 def png(seed: int = 0, size: tuple[int, int] = (48, 64)) -> bytes:
