@@ -14,7 +14,21 @@ from rigs.videos import write_clip
 
 pytestmark = needs("chromium")
 
+SMALL = """(() => {
+    const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+    const small = { width: 320, height: 240, frameRate: 5 };
+    devices.getUserMedia = (wanted) => open({ ...wanted, video: { ...wanted.video, ...small } });
+})()"""
+"""A camera of the browser's that has small pictures, and few of them a second: they are to be encoded and explained."""
 SCENE = str(files("isotherm") / "assets" / "scene-1.jpg")
+
+
+def page_with_a_camera(page_of, **options) -> StudioPage:
+    """A page of a browser with a small camera."""
+    watched = page_of(path=None, **options)
+    watched.context.add_init_script(SMALL)
+    watched.open("/")
+    return StudioPage(watched)
 
 
 def asked_with(page, press) -> dict:
@@ -26,7 +40,7 @@ def asked_with(page, press) -> dict:
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (375, "dark")])
 def test_the_browsers_camera_gives_snapshots_and_recordings(page_of, width, theme):
-    desk = StudioPage(page_of(width=width, theme=theme))
+    desk = page_with_a_camera(page_of, width=width, theme=theme)
     watched, page = desk.watched, desk.page
     page.get_by_role("button", name="Camera…").click()
     page.locator("#camera-which").select_option("")
@@ -52,8 +66,8 @@ def test_the_browsers_camera_gives_snapshots_and_recordings(page_of, width, them
 
 
 def test_a_recording_becomes_a_heatmap_video_that_is_played(page_of):
-    desk = StudioPage(page_of())
-    watched, page = desk.watched, desk.page
+    desk = page_with_a_camera(page_of)
+    page = desk.page
     page.get_by_role("button", name="Camera…").click()
     dialog = page.get_by_role("dialog", name="Camera")
     dialog.get_by_label("Seconds to record").fill("1")
@@ -68,31 +82,6 @@ def test_a_recording_becomes_a_heatmap_video_that_is_played(page_of):
     film = page.locator("video.film")
     film.wait_for(timeout=90_000)
     expect(film).not_to_have_js_property("videoWidth", 0)
-    watched.picture("heatmap-video")
-
-
-def test_a_camera_of_the_studios_machine_is_shown_with_what_a_model_finds(page_of):
-    desk = StudioPage(page_of())
-    watched, page = desk.watched, desk.page
-    page.get_by_role("button", name="Camera…").click()
-    dialog = page.get_by_role("dialog", name="Camera")
-    expect(page.locator("#camera-which option:checked")).to_have_text("table.mp4 (of the studio’s machine)")
-    expect(dialog.locator(".screen img")).to_have_js_property("naturalWidth", 640)
-    dialog.get_by_role("button", name="Start finding things").click()
-    expect(dialog.locator(".found")).to_have_text("Found: gear, crescent, spiral", timeout=60_000)
-    assert watched.faults() == []
-    watched.picture("studio-camera")
-    dialog.get_by_role("button", name="Stop finding things").click()
-    expect(dialog.get_by_role("button", name="Start finding things")).to_be_visible()
-    dialog.get_by_role("button", name="Capture snapshot").click()
-    expect(desk.taken).to_have_count(1)
-    expect(desk.taken.locator(".name")).to_contain_text("table.mp4 20")
-    dialog.get_by_label("Seconds to record").fill("1")
-    dialog.get_by_role("button", name="Record", exact=True).click()
-    expect(desk.taken).to_have_count(2, timeout=30_000)
-    page.keyboard.press("Escape")
-    expect(page.locator("#question .go")).to_contain_text(".mp4")
-    expect(desk.taken.locator(".name", has_text="table.mp4 20")).to_have_count(2)
 
 
 def test_a_page_that_may_open_no_camera_says_why_and_takes_a_picture_otherwise(page_of, studio):

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from rigs.programs import needs
-from rigs.studio_page import RUN_MS, StudioPage
+from rigs.studio_page import LOOK_MS, RUN_MS, StudioPage
 from rigs.videos import scene_clip
 
 pytestmark = needs("chromium")
@@ -30,6 +30,13 @@ def frames_done(desk: StudioPage) -> list[tuple[int, int, float]]:
     """What the page told of frames: how many were explained, of how many, and where its bar stood."""
     told = [(re.match(r"Explaining (\d+) of (\d+)", line), bar) for line, bar in desk.page.evaluate("told")]
     return [(int(match[1]), int(match[2]), bar) for match, bar in told if match]
+
+
+def told_of(desk: StudioPage, line: str) -> None:
+    """Wait until the page has told a line that begins with a pattern."""
+    desk.page.wait_for_function(
+        "(line) => told.some(([one]) => RegExp(`^${line}`).test(one))", arg=line, timeout=RUN_MS, polling=LOOK_MS
+    )
 
 
 def take_video(desk: StudioPage, clip) -> None:
@@ -68,19 +75,32 @@ def plays(desk: StudioPage) -> float:
     )
 
 
-def test_a_recording_of_the_studios_camera_becomes_a_heatmap_video_that_is_played(page_of, studio):
+def test_a_camera_of_the_studios_machine_is_shown_with_what_a_model_finds_and_its_recording_plays_as_heatmaps(
+    page_of, studio
+):
     desk = StudioPage(page_of())
-    page = desk.page
+    watched, page = desk.watched, desk.page
     page.get_by_role("button", name="Camera…").click()
     dialog = page.get_by_role("dialog", name="Camera")
     expect(page.locator("#camera-which option:checked")).to_have_text("table.mp4 (of the studio’s machine)")
     expect(dialog.locator(".screen img")).to_have_js_property("naturalWidth", 640)
+    dialog.get_by_role("button", name="Start finding things").click()
+    expect(dialog.locator(".found")).to_have_text("Found: gear, crescent, spiral", timeout=60_000)
+    assert watched.faults() == []
+    watched.picture("studio-camera")
+    dialog.get_by_role("button", name="Stop finding things").click()
+    expect(dialog.get_by_role("button", name="Start finding things")).to_be_visible()
+    dialog.get_by_role("button", name="Capture snapshot").click()
+    expect(desk.taken).to_have_count(1)
     dialog.get_by_label("Seconds to record").fill("1")
     dialog.get_by_role("button", name="Record", exact=True).click()
-    expect(desk.taken).to_have_count(1, timeout=30_000)
+    expect(desk.taken).to_have_count(2, timeout=30_000)
     page.keyboard.press("Escape")
-    name = desk.tray()[0]
-    assert re.fullmatch(r"table\.mp4 \d{4}-\d\d-\d\d .*\.mp4", name)
+    # the recording is new, and so the question is about it alone
+    expect(page.locator("#question .go")).to_contain_text(".mp4")
+    moment = r"table\.mp4 \d{4}-\d\d-\d\d .*\."
+    assert sorted(re.sub(moment, "", one) for one in desk.tray()) == ["jpg", "mp4"]
+    name = next(one for one in desk.tray() if one.endswith(".mp4"))
     ask(desk, check="off", seed=301)
     assert plays(desk) > 0.2
     with studio.client() as client:
@@ -91,7 +111,7 @@ def test_a_recording_of_the_studios_camera_becomes_a_heatmap_video_that_is_playe
     assert len(moments) > 2
     assert all(moment.startswith(f"{name}#") for moment in moments)
     assert {one["label"] for one in facts["maps"]} <= {"gear", "crescent", "spiral"}
-    desk.watched.picture("studio-camera-heatmap-video")
+    watched.picture("studio-camera-heatmap-video")
 
 
 def test_a_heatmap_video_is_watched_over_a_reload_to_its_end(page_of, tmp_path):
@@ -99,7 +119,7 @@ def test_a_heatmap_video_is_watched_over_a_reload_to_its_end(page_of, tmp_path):
     clip = scene_clip(tmp_path / "watched.mp4", frames=12)
     take_video(desk, clip)
     ask(desk, check="fast", seed=302, model="scenes")
-    desk.page.wait_for_function("() => told.some(([line]) => /^Explaining [2-9] of 12/.test(line))", timeout=RUN_MS)
+    told_of(desk, "Explaining [2-9] of 12")
     before = frames_done(desk)
     desk.page.reload()
     desk = StudioPage(desk.watched)
@@ -116,12 +136,11 @@ def test_a_heatmap_video_that_is_cancelled_keeps_the_frames_that_were_done(page_
     desk = StudioPage(page_of())
     take_video(desk, scene_clip(tmp_path / "ended.mp4", frames=40))
     ask(desk, check="fast", seed=303, model="scenes")
-    desk.page.wait_for_function("() => told.some(([line]) => /^Explaining [3-9] of 40/.test(line))", timeout=RUN_MS)
+    told_of(desk, "Explaining [3-9] of 40")
     desk.page.locator("#work").get_by_role("button", name=re.compile("^Cancel")).click()
     desk.page.locator("#work li").wait_for(state="detached", timeout=RUN_MS)
     desk.page.locator("#said").get_by_text("Cancelled; what was done is kept").wait_for()
     assert plays(desk) > 0.1
-    desk.watched.picture("cancelled-video")
     with studio.client() as client:
         facts = client.get(f"/api/runs/{desk.run()}").json()
         pictures = client.get(f"/api/runs/{desk.run()}/view").json()["pictures"]
