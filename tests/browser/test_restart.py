@@ -86,7 +86,6 @@ def test_a_run_and_everything_kept_of_it_are_there_after_a_restart(browser, tmp_
         keep.get_by_text("for the paper").first.wait_for()
         assert desk.page.locator(".judged summary").inner_text() == verdict
         assert drawn(desk) == marks
-        desk.watched.picture("restarted")
         assert np.abs(desk.look() - before).max() <= 2
         # and it is found by what was kept
         history.get_by_role("searchbox").fill("corner")
