@@ -95,6 +95,18 @@ def test_shortened_names_keep_both_ends():
     assert "..." in short
 
 
+def test_of_a_text_as_much_is_kept_as_fits():
+    text, font = "models/backbone/layer4/block2/conv3", font_for("", 14)
+    for width in range(0, 300, 11):
+        short = shorten(text, font, width)
+        assert font.getlength(short) <= width
+        if short != text:
+            more = max(len(short) - len("..."), 1) + 1
+            assert font.getlength(f"{text[: (more + 1) // 2]}...{text[len(text) - more // 2 :]}") > width
+    assert shorten(text, font, 300) == text
+    assert shorten(text, font, 10) == ""
+
+
 def test_control_characters_do_not_reach_the_font():
     assert clean("a\tb\x00c\nd\u200b") == "a b c d"
     assert clean("x" * 80, 60) == "x" * 57 + "..."

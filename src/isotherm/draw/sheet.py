@@ -5,6 +5,7 @@ tiles in rows and columns with headings and captions.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -192,11 +193,13 @@ def shorten(text: str, font: Font, width: int) -> str:
     text = clean(text)
     if font.getlength(text) <= width:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        short = f"{text[: (kept + 1) // 2]}...{text[len(text) - kept // 2 :]}"
-        if font.getlength(short) <= width:
-            return short
-    return ""
+
+    def with_ellipsis(kept: int) -> str:
+        return f"{text[: (kept + 1) // 2]}...{text[len(text) - kept // 2 :]}"
+
+    # measuring costs as much as drawing, so the longest that fits is searched for by halves
+    kept = bisect_left(range(len(text)), True, lo=2, key=lambda kept: font.getlength(with_ellipsis(kept)) > width) - 1
+    return with_ellipsis(kept) if kept >= 2 else ""
 
 
 def arrange(
