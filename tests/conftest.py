@@ -10,6 +10,7 @@ import os
 import random
 import socket
 from functools import cache
+from importlib import import_module
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("YOLO_OFFLINE", "1")
@@ -193,6 +194,14 @@ def _opened(family: str):
     from rigs.vlm_models import FAMILIES
 
     return TransformersVlm(*FAMILIES[family]())
+
+
+@pytest.fixture
+def quick_verdicts(monkeypatch):
+    """Verdicts that rest on 8 changed pictures of each target instead of 42, and are made and told in the same way."""
+    assess = import_module("isotherm.metrics.assess")  # the package has a function of this name
+    monkeypatch.setattr(assess, "FAST_STEPS", 2)
+    monkeypatch.setattr(assess, "FAST_ORDERS", 2)
 
 
 @pytest.fixture

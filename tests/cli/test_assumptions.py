@@ -22,7 +22,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_random_weights_are_announced_in_console_page_and_record(place, capsys):
+def test_random_weights_are_announced_in_console_page_and_record(place, quick_verdicts, capsys):
     assert main(["explain", "scene-1.jpg", "--model", "scenes", "--weights", "none", "--out", "out"]) == 0
     told = capsys.readouterr()
     assert told.err.startswith(WARNING)

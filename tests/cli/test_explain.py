@@ -101,7 +101,7 @@ def test_a_failing_picture_does_not_stop_a_folder(place, capsys):
     assert sorted(items.values()) == ["done", "done", "failed"]
 
 
-def test_the_line_of_trust_is_printed_and_kept(place, capsys):
+def test_the_line_of_trust_is_printed_and_kept(place, quick_verdicts, capsys):
     assert main(["explain", "scene-1.jpg", "--model", "scenes", "--class", "spiral"]) == 0
     line = next(row for row in capsys.readouterr().err.replace("\n", " ").split("trust: ")[1:])
     assert "random" in line
@@ -153,7 +153,7 @@ def test_shared_scale(place):
     )
 
 
-def test_the_seed_reaches_the_verdict_and_the_record(place):
+def test_the_seed_reaches_the_verdict_and_the_record(place, quick_verdicts):
     def judged(seed):
         out = f"seed-{seed}"
         assert main(["explain", "scene-1.jpg", "--model", "scenes", "--seed", str(seed), "--out", out]) == 0
@@ -207,7 +207,7 @@ def test_show_layers_methods(place, capsys):
 
 
 @pytest.fixture
-def short_demo(monkeypatch):
+def short_demo(monkeypatch, quick_verdicts):
     """One picture of each kind, two methods, one question."""
     from isotherm.cli import demo_instructions, demo_photographs, demo_questions, demo_scenes
 
