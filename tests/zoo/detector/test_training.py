@@ -188,7 +188,7 @@ def test_training_learns_to_find_one_scene(tmp_path):
     """A few scenes, seen again and again without a change, are found again."""
     plain = SceneAugmentation(turns=False, channels=False, others=Augmentation())
     config = replace(
-        SMALL, steps=200, scenes=4, rate=1e-2, average=None, keep_every=200, log_every=50, augmentation=plain
+        SMALL, steps=80, scenes=4, rate=1e-2, average=None, keep_every=80, log_every=20, augmentation=plain
     )
     net = replace(NET, widths=(16, 24), hidden=16)
     data = draw_boxed_scenes(
