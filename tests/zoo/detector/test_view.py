@@ -32,9 +32,14 @@ def view():
 
 
 @pytest.fixture(scope="module")
-def pairs():
+def unseen():
+    return list(held_out_scenes(80))
+
+
+@pytest.fixture(scope="module")
+def pairs(unseen):
     """Held-out scenes with at least two objects."""
-    return [s for s in held_out_scenes(40) if len(s) >= 2]
+    return [s for s in unseen[:40] if len(s) >= 2]
 
 
 def found_in(view, some):
@@ -57,7 +62,7 @@ def truth(some):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_recipe_beside_the_weights_is_of_these_weights_and_they_are_good(seed):
+def test_the_recipe_beside_the_weights_is_of_these_weights_and_they_are_good(seed, unseen):
     recipe = json.loads(asset(f"detector-{seed}.json").read_text())
     assert recipe["sha256"] == hashlib.sha256(asset(f"detector-{seed}.safetensors").read_bytes()).hexdigest()
     assert asset(f"detector-{seed}.safetensors").stat().st_size < 2 << 20
@@ -66,12 +71,11 @@ def test_the_recipe_beside_the_weights_is_of_these_weights_and_they_are_good(see
     fitted_on, held_out = (range(a, b + 1) for a, b in (recipe["scenes"]["fitted_on"], recipe["scenes"]["held_out"]))
     assert fitted_on.stop <= held_out.start
     # a part of what the recipe says, measured again through the view
-    some = list(scenes(HELD_OUT[:80]))
-    sure = shares(found_in(load(f"detector-{seed}"), some), truth(some))
+    sure = shares(found_in(load(f"detector-{seed}"), unseen), truth(unseen))
     for name in ("recall", "precision", "mean_iou", "class_accuracy"):
         assert sure[name] == pytest.approx(recipe["results"]["held_out"][name], abs=0.05)
-    everything = found_in(load(f"detector-{seed}", confidence=0.01), some)
-    precision = detection_average_precision(everything, truth(some), classes=10, least=(0.5,))
+    everything = found_in(load(f"detector-{seed}", confidence=0.01), unseen)
+    precision = detection_average_precision(everything, truth(unseen), classes=10, least=(0.5,))
     assert float(precision.nanmean()) == pytest.approx(recipe["results"]["held_out"]["AP50"], abs=0.05)
 
 
@@ -83,8 +87,8 @@ def test_objects_are_found_in_larger_and_other_shaped_pictures(view, size):
     assert figures["mean_iou"] > 0.7
 
 
-def test_random_weights_find_nothing():
-    some = list(scenes(HELD_OUT[:12]))
+def test_random_weights_find_nothing(unseen):
+    some = unseen[:12]
     for seed in range(2):
         assert sum(len(f.classes) for f in found_in(load(weights="none", seed=seed), some)) == 0
         everything = found_in(load(weights="none", seed=seed, confidence=0.0), some)

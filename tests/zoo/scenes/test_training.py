@@ -64,18 +64,27 @@ def same(a, b) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_the_same_seed_gives_the_same_weights(lessons, tmp_path):
-    torch.manual_seed(5)
-    first = fit(SMALL, lessons, tmp_path / "a")
+@pytest.fixture(scope="module")
+def whole(lessons, tmp_path_factory):
+    """All weights of a run that nothing interrupts."""
+    return fit(SMALL, lessons, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """A run of the whole recipe: its folder, its figures, and what it reported."""
+    dpath, messages = tmp_path_factory.mktemp("shipped"), []
+    return dpath, train_shipped(RECIPE, dpath, command="by hand", say=messages.append), messages
+
+
+def test_the_same_seed_gives_the_same_weights(whole, lessons, tmp_path):
     torch.manual_seed(6)
-    assert same(first, fit(SMALL, lessons, tmp_path / "b"))
-    assert not same(first, fit(replace(SMALL, seed=4), lessons, tmp_path / "c"))
+    assert same(whole, fit(SMALL, lessons, tmp_path / "b"))
+    assert not same(whole, fit(replace(SMALL, seed=4), lessons, tmp_path / "c"))
 
 
 @pytest.mark.parametrize("after", [3, 5, 7], ids=["among close-ups", "where scenes begin", "among scenes"])
-def test_an_interrupted_run_ends_in_the_same_bits(lessons, tmp_path, after):
-    whole = fit(SMALL, lessons, tmp_path / "whole")
-
+def test_an_interrupted_run_ends_in_the_same_bits(whole, lessons, tmp_path, after):
     def interrupt(message):
         if isinstance(message, Progress) and message.step == after:
             raise KeyboardInterrupt
@@ -118,11 +127,10 @@ def test_it_learns(lessons, tmp_path):
     assert evaluate(trained, lessons[1])["mean_average_precision"] > max(0.85, before + 0.1)
 
 
-def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
-    said = []
-    found = train_shipped(RECIPE, tmp_path, command="by hand", say=said.append)
+def test_a_run_writes_weights_and_what_they_were_measured_on(shipped):
+    dpath, found, messages = shipped
     assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json", "run.json"} == {
-        p.name for p in tmp_path.glob("[!.]*")
+        p.name for p in dpath.glob("[!.]*")
     }
     fitted_on = range(found["scenes"]["fitted_on"][0], found["scenes"]["fitted_on"][1] + 1)
     assert len(fitted_on) == 32
@@ -130,18 +138,18 @@ def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
     assert found["scenes"]["validation"][0] in VALIDATION
     assert found["scenes"]["held_out"][0] in HELD_OUT
     square = SceneConfig(size=NET.size, classes=NET.names)
-    model = load_scene_net(tmp_path / "model.safetensors")
+    model = load_scene_net(dpath / "model.safetensors")
     assert evaluate(model, draw_scenes(HELD_OUT[:6], [square], NET.size)) == found["results"]["held_out"]
     assert found["command"] == "by hand"
-    drawn = [m for m in said if isinstance(m, Progress) and m.stage == "drawing scenes"]
+    drawn = [m for m in messages if isinstance(m, Progress) and m.stage == "drawing scenes"]
     assert [(m.step, m.total) for m in drawn] == [(12, 12), (20, 20)]
     # a run that is finished is left as it is
-    before = (tmp_path / "model.safetensors").stat().st_mtime_ns
-    assert train_shipped(RECIPE, tmp_path, command="again") == found
-    assert (tmp_path / "model.safetensors").stat().st_mtime_ns == before
+    before = (dpath / "model.safetensors").stat().st_mtime_ns
+    assert train_shipped(RECIPE, dpath, command="again") == found
+    assert (dpath / "model.safetensors").stat().st_mtime_ns == before
 
 
-def test_a_run_whose_hours_are_over_is_measured_and_goes_on_from_there(tmp_path, monkeypatch):
+def test_a_run_whose_hours_are_over_is_measured_and_goes_on_from_there(shipped, tmp_path, monkeypatch):
     hours = iter(range(1000))
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: 3600.0 * next(hours)))
     limited = replace(RECIPE, training=replace(RECIPE.training, wall_hours=2))
@@ -149,9 +157,9 @@ def test_a_run_whose_hours_are_over_is_measured_and_goes_on_from_there(tmp_path,
     assert found["left"].startswith("wall_hours is 2, which are over at step ")
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
     monkeypatch.undo()
-    ended, whole = train_shipped(RECIPE, tmp_path / "run"), train_shipped(RECIPE, tmp_path / "whole")
+    ended = train_shipped(RECIPE, tmp_path / "run")
     assert "left" not in ended
-    assert ended["results"] == whole["results"]
+    assert ended["results"] == shipped[1]["results"]
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
     assert [start["status"] for start in read_run(tmp_path / "run")["starts"]] == [
         f"stopped: {found['left']}; it can be gone on with",

@@ -30,9 +30,14 @@ def view():
 
 
 @pytest.fixture(scope="module")
-def pairs():
+def unseen():
+    return list(held_out_scenes(100))
+
+
+@pytest.fixture(scope="module")
+def pairs(unseen):
     """Held-out scenes with at least two objects."""
-    return [s for s in held_out_scenes(60) if len(s) >= 2]
+    return [s for s in unseen[:40] if len(s) >= 2]
 
 
 def own_and_other_energy(view, pairs, method, layer=None):
@@ -55,8 +60,11 @@ def own_and_other_energy(view, pairs, method, layer=None):
     return (maps * own).sum((1, 2)), (maps * (union & ~own)).sum((1, 2)), own.float().mean((1, 2))
 
 
-@pytest.mark.parametrize("method", [hirescam, gradcam], ids=lambda m: m.name)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("seed", "method"),
+    [*((seed, hirescam) for seed in SEEDS), (SEEDS[0], gradcam)],  # both agree here, as the next test but one has it
+    ids=lambda v: getattr(v, "name", v),
+)
 def test_evidence_is_the_objects_own(pairs, method, seed):
     own, other, chance = own_and_other_energy(load_scenes(seed), pairs, method)
     assert own.mean() > 5 * other.mean()
@@ -95,7 +103,7 @@ def test_the_maps_of_the_last_stage_add_up_to_the_logit(view, pairs):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_recipe_beside_the_weights_is_of_these_weights_and_they_are_good(seed):
+def test_the_recipe_beside_the_weights_is_of_these_weights_and_they_are_good(seed, unseen):
     recipe = json.loads(asset(f"scenes-{seed}.json").read_text())
     assert recipe["sha256"] == hashlib.sha256(asset(f"scenes-{seed}.safetensors").read_bytes()).hexdigest()
     assert recipe["training"]["seed"] == seed
@@ -104,10 +112,9 @@ def test_the_recipe_beside_the_weights_is_of_these_weights_and_they_are_good(see
     assert fitted_on.stop <= held_out.start
     # a part of what the recipe says, measured again
     view = load_scenes(seed)
-    some = list(scenes(HELD_OUT[:100]))
     with torch.no_grad():
-        logits = view.run(view.prepare([s.picture for s in some])).logits
-    right = np.mean([logits[i].argmax().item() in s.labels for i, s in enumerate(some)])
+        logits = view.run(view.prepare([s.picture for s in unseen])).logits
+    right = np.mean([logits[i].argmax().item() in s.labels for i, s in enumerate(unseen)])
     assert right == pytest.approx(recipe["results"]["held_out"]["likeliest_class_is_there"], abs=0.03)
 
 
@@ -141,7 +148,7 @@ def test_frames_are_exact_for_any_aspect(view, size):
 
 @pytest.mark.parametrize("size", [(480, 640), (512, 512), (300, 200)])
 def test_larger_and_other_shaped_pictures_are_recognised(view, size):
-    some = list(scenes(HELD_OUT[300:340], SceneConfig(size=size)))
+    some = list(scenes(HELD_OUT[300:320], SceneConfig(size=size)))
     with torch.no_grad():
         logits = view.run(view.prepare([s.picture for s in some])).logits
     assert np.mean([logits[i].argmax().item() in s.labels for i, s in enumerate(some)]) > 0.9
