@@ -16,6 +16,7 @@ from PIL import Image
 from isotherm.cli import main
 from isotherm.data.beetles import HELD_OUT, make_beetle
 from isotherm.errors import OptionError
+from isotherm.train import keypoint_run
 from isotherm.train.keypoint_run import open_run
 from isotherm.train.run_folder import read_figures
 
@@ -46,7 +47,9 @@ def trained(tmp_path_factory):
     before = Path.cwd()
     os.chdir(folder)
     try:
-        assert main(["train", "keypoints", "--config", "recipe.yaml", "--quiet"]) == 0
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(keypoint_run, "EXTREMES", 2)
+            assert main(["train", "keypoints", "--config", "recipe.yaml", "--quiet"]) == 0
     finally:
         os.chdir(before)
     return folder
@@ -55,6 +58,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def place(trained, monkeypatch):
     monkeypatch.chdir(trained)
+    monkeypatch.setattr(keypoint_run, "EXTREMES", 2)
     return trained
 
 
@@ -79,7 +83,7 @@ def test_a_run_holds_everything(place):
     recipe = json.loads((run / "recipe.json").read_text())
     assert recipe["training"]["steps"] == 12
     assert recipe["model"]["widths"] == [8, 16]
-    assert len(list((run / "pictures").glob("*.jpg"))) == 16
+    assert len(list((run / "pictures").glob("*.jpg"))) == 4
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(run / "metrics.parquet").to_pydict()
