@@ -17,7 +17,7 @@ from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.systems.counting_evaluation import dots_on_points, evaluate_counting, read_rows, summarised
 from isotherm.zoo.tiny_vlm.network import random_tiny_vlm, tiny_processor
 
-CONFIG = CountingConfig(prompts=CountPrompts(whole="how many {category} ?"))
+CONFIG = CountingConfig(prompts=CountPrompts(whole="how many {category} ?"), answer_tokens=4)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from isotherm.systems.vlm_counting import count
 from isotherm.zoo.tiny_vlm.network import random_tiny_vlm, tiny_processor
 
 TINY = CountPrompts(whole="how many {category} ?")
-CONFIG = CountingConfig(prompts=TINY)
+CONFIG = CountingConfig(prompts=TINY, answer_tokens=4)
 
 
 @pytest.fixture(scope="module")

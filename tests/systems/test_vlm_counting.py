@@ -22,7 +22,7 @@ from isotherm.vlm.numbers import TextCount
 from isotherm.zoo.tiny_vlm.network import random_tiny_vlm, tiny_processor
 
 TINY = CountPrompts(whole="how many {category} ?")
-CONFIG = CountingConfig(prompts=TINY)
+CONFIG = CountingConfig(prompts=TINY, answer_tokens=4)
 
 
 @pytest.fixture(scope="module")
