@@ -125,6 +125,7 @@ def test_a_finding_by_clicking_it_in_the_picture_which_turns_a_form_for_another_
     desk.more()
     desk.choose("Check", "off")
     run = desk.explain("scene-1")
+    desk.page.locator("#said").get_by_text("Finished").wait_for()  # or it is told after what the click does
     with studio.client() as client:
         facts = client.get(f"/api/runs/{run}/view/0").json()
 
