@@ -24,6 +24,8 @@ SHORTER = {
 }
 DETECTOR_STEPS = ("train(Detector(), steps=60)", "train(Detector(), steps=6)")
 """The same of the detector that a page trains."""
+OF_PIXELS = ("drawing.md",)
+"""Pages that name places of the photograph, which for them is as large as it is; they need nothing else of the folder."""
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +139,9 @@ def lessons():
 
 
 @pytest.mark.parametrize(("page", "pieces"), list(lessons()))
-def test_page(page, pieces, workshop, monkeypatch, capsys, quick_verdicts):
+def test_page(page, pieces, workshop, monkeypatch, capsys, tmp_path, quick_verdicts):
+    from ultralytics.utils import ASSETS
+
     from isotherm.cli import main
     from isotherm.jobs.train import grounding
     from isotherm.models.ultralytics import view
@@ -152,7 +156,9 @@ def test_page(page, pieces, workshop, monkeypatch, capsys, quick_verdicts):
 
     monkeypatch.setattr(grounding, "recipe_of", shortened)
     monkeypatch.setattr(view, "input_size", lambda size, step: sized(DETECTOR_SIDE if size == 640 else size, step))
-    monkeypatch.chdir(workshop)
+    monkeypatch.chdir(tmp_path if page.name in OF_PIXELS else workshop)
+    if page.name in OF_PIXELS:
+        shutil.copy(ASSETS / "bus.jpg", "photo.jpg")
     names = {"__name__": "documentation"}
     shown = []
     for number, piece in pieces:
