@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from rich.table import Table
 
+from isotherm.api import explain
 from isotherm.cli import main
 from isotherm.draw import read_command
 from isotherm.heatmap import Heatmap
@@ -34,6 +35,20 @@ def place(tmp_path, monkeypatch):
 
 def run_of(place: Path, number: int = 1) -> Path:
     return place / "runs" / f"explain-{number:03d}"
+
+
+def test_the_most_confident_findings_are_explained_and_it_is_said_how_many_are_left_out(place, capsys):
+    command = ["explain", "scene-1.jpg", "--model", "detector", "--trust", "off", "--method", "gradcam"]
+    assert main([*command, "--out", "all"]) == 0
+    every = [one["label"] for item in read_items("all") for one in item["maps"]]
+    assert len(every) >= 3
+    capsys.readouterr()
+    assert main([*command, "--out", "two", "--max-findings", "2"]) == 0
+    assert [one["label"] for item in read_items("two") for one in item["maps"]] == every[:2]
+    assert f"explained are the 2 most confident of {len(every)} findings" in capsys.readouterr().err
+    two = explain("detector", "scene-1.jpg", trust="off", method="gradcam", max_findings=2)
+    assert [heatmap.label for heatmap in two] == every[:2]
+    assert any(note.startswith("explained are the 2 most confident") for note in two.notes)
 
 
 def test_one_picture(place, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from isotherm.errors import ShapeError
 from isotherm.metrics.oks_ap import OksPredictions, OksTruth, oks_average_precision
 
 SHAPE = np.array([[i % 4, i // 4] for i in range(17)], float)
@@ -159,3 +160,17 @@ def test_pictures_may_come_in_any_order_and_places_may_move():
     assert astuple(
         oks_average_precision(moved, [OksPredictions(p.points - 0.5, p.score) for p in predicted])
     ) == pytest.approx(before, abs=1e-9)
+
+
+@pytest.mark.parametrize("objects", [0, 2])
+def test_no_objects_or_none_of_them_ignored_are_told_apart_from_a_wrong_type(objects, unchecked):
+    """``torch.tensor([])`` is of numbers, and is as empty as a tensor of truth values."""
+    places = [(100 * i, 0) for i in range(objects)]
+    given = scene(places, ignored=[] if not objects else [False] * objects)
+    assert given.ignored.dtype == torch.bool
+    predicted = found([SHAPE], [0.5])
+    expected = oks_average_precision([scene(places)], [predicted])
+    assert oks_average_precision([given], [predicted]) == expected
+    for wrong in (torch.zeros(objects + 1, dtype=torch.bool), torch.zeros(max(1, objects))):
+        with pytest.raises(ShapeError, match=rf"ignored has shape \(\d,\) and type .* for {objects} objects"):
+            replace(given, ignored=wrong)

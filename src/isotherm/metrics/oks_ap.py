@@ -32,6 +32,9 @@ class OksTruth:
         boxes: (g, 4) x0, y0, x1, y1.
         ignored: (g,) crowds and objects that count neither when they are found nor when they are not; None: none of
             them.
+
+    Raises:
+        ShapeError: ``ignored`` is not one truth value for each object; without objects an empty tensor of any type is.
     """
 
     points: Float[Tensor, "g n 2"]
@@ -39,6 +42,16 @@ class OksTruth:
     area: Float[Tensor, " g"]
     boxes: Float[Tensor, "g 4"]
     ignored: Bool[Tensor, " g"] | None = None
+
+    def __post_init__(self) -> None:
+        ignored = self.ignored
+        if ignored is None:
+            return
+        if ignored.shape != self.area.shape or (ignored.dtype != torch.bool and len(ignored)):
+            raise ShapeError(
+                f"ignored has shape {tuple(ignored.shape)} and type {ignored.dtype} for {len(self.area)} objects; expected one truth value (torch.bool) for each"
+            )
+        object.__setattr__(self, "ignored", ignored.bool())  # torch.tensor([]) is of numbers
 
 
 @dataclass(frozen=True, eq=False)

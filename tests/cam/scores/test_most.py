@@ -66,3 +66,4 @@ def test_findings_that_are_named_by_their_class_are_limited(score):
 def test_a_limit_that_is_none_is_refused(most):
     with pytest.raises(OptionError, match=r"max_findings is .*whole number of at least 1, or None for all"):
         ExplainOptions(max_findings=most)
+    assert ExplainOptions().max_findings == 20

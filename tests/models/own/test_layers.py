@@ -71,6 +71,15 @@ def test_a_transformer_inside_a_module_with_any_output_is_explained_behind_atten
     assert maps[0].frame.size == (4, 4)
 
 
+@pytest.mark.parametrize("layer", ["body.blocks.1", "body.blocks.0", "body.blocks.1.norm1"])
+def test_a_block_of_a_transformer_inside_a_module_is_explained_by_its_name(layer):
+    torch.manual_seed(0)
+    net = Holder(small_vit()).eval()
+    maps = explain(net, PICTURE, size=64, target=lambda out: out["answer"][:, 1], layers=layer, trust="off")
+    (heatmap,) = maps
+    assert (heatmap.meta["layer"], heatmap.frame.size) == (layer, (4, 4))
+
+
 def test_a_block_is_found_by_its_name_in_the_wrapper_that_was_taken_off():
     """Names are copied from ``named_modules()`` of what the user holds."""
     torch.manual_seed(0)
