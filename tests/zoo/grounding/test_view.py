@@ -98,6 +98,8 @@ def test_it_is_told_what_to_find(trained):
     assert open_model("tiny-grounding", instruction="pick the red block").names == ("pick the red block",)
     with pytest.raises(AdapterError, match="its weights are those that ship"):
         open_model("tiny-grounding", instruction="pick the red block", weights="none")
+    with pytest.raises(OptionError, match="computes in float32; leave dtype 'bfloat16' out"):
+        open_model("tiny-grounding", instruction="pick the red block", dtype="bfloat16")
     with pytest.raises(OptionError, match="answers questions and is told nothing; ask it with prompt="):
         open_model("tiny-vlm", instruction="pick the red block")
 

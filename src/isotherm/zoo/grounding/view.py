@@ -21,7 +21,6 @@ from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.frame import Frame, Size
 from isotherm.grounding.model import GroundingModel
-from isotherm.models.own.trained_here import GROUNDING, file_of
 from isotherm.models.shared.preprocess import check_picture
 from isotherm.relevance.modules import resolve
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
@@ -218,7 +217,7 @@ def load(
             f"open_model({called!r}, instruction='find the red cup')",
             command_line=f"{called} is a grounding model, whose map depends on what it is told; give --instruction, such as --instruction 'find the red cup'",
         )
-    trained, _ = open_grounding(None if name is None else file_of(name, GROUNDING) or name)
+    trained, _ = open_grounding(name)
     view = GroundingView(trained, instruction, name=f"{called}: grounding model")
     if device is not None:
         view.model.to(device)

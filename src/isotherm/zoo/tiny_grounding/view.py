@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from isotherm.cam.premises import RandomWeights
-from isotherm.errors import AdapterError
+from isotherm.errors import AdapterError, OptionError
 from isotherm.models.shared.dtypes import dtype_of
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.zoo.tiny_grounding.network import random_tiny_grounding_vlm, tiny_grounding_processor
@@ -41,7 +41,7 @@ def load(
 
     Raises:
         AdapterError: weights of the language model are asked for, or others of the trained one.
-        OptionError: an unknown type.
+        OptionError: an unknown type, or another than float32 of the trained one.
 
     Example:
         >>> load(weights="none").name
@@ -50,6 +50,8 @@ def load(
     if instruction is not None:
         if weights is not None:
             raise AdapterError(f"{name} is told something, so its weights are those that ship; leave weights out")
+        if dtype != "float32":
+            raise OptionError(f"{name} with its trained weights computes in float32; leave dtype {dtype!r} out")
         from isotherm.zoo.grounding.view import load as load_trained  # with all that trains it
 
         return load_trained(instruction=instruction, device=device)
