@@ -99,3 +99,10 @@ def page_of(browser, studio, cookies, described):
         watched.close()
     asked = [one for watched in pages for one in watched.requests]
     assert [f"{one.method} {one.url}" for one in asked if not described(one)] == []
+
+
+@pytest.fixture
+def lent(shared):
+    """The page that a file's tests share, which it has as its fixture ``shared``, for one test."""
+    with shared.lent() as desk:
+        yield desk

@@ -40,12 +40,6 @@ def shared(browser, studio, cookies, described, run):
         yield page
 
 
-@pytest.fixture
-def lent(shared):
-    with shared.lent() as desk:
-        yield desk
-
-
 def test_remarks_are_there_after_a_reload(lent, studio, run):
     keep = lent.page.get_by_role("region", name="Keep")
     keep.get_by_role("button", name=re.compile("Star")).click()

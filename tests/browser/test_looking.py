@@ -38,12 +38,6 @@ def shared(browser, studio, cookies, described, run):
         yield page
 
 
-@pytest.fixture
-def lent(shared):
-    with shared.lent() as desk:
-        yield desk
-
-
 def set_slider(desk, name: str, value: float) -> None:
     slider = desk.page.get_by_role("slider", name=name, exact=True)
     slider.evaluate(

@@ -35,12 +35,6 @@ def shared(browser, studio, cookies, described, run):
         yield page
 
 
-@pytest.fixture
-def lent(shared):
-    with shared.lent() as desk:
-        yield desk
-
-
 @pytest.fixture(scope="module")
 def facts(studio, run):
     with studio.client() as client:

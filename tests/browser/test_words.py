@@ -45,12 +45,6 @@ def shared(browser, studio, cookies, described, runs):
         yield page
 
 
-@pytest.fixture
-def lent(shared):
-    with shared.lent() as desk:
-        yield desk
-
-
 def settled(words: Words) -> list[str]:
     """What is wrong once the page has come to rest."""
     until = time.monotonic() + SETTLED_S
