@@ -10,7 +10,7 @@ export ULTRALYTICS_SAFE_LOAD ?= 1
 # a setting against .pyc files would compile torch anew in each process that a test starts: most of their time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo studio test bench lint docs setup constraints clean
+.PHONY: demo studio test test-all bench lint docs setup constraints clean
 
 setup: $(READY)
 
@@ -29,6 +29,10 @@ studio: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# every row of every rule: more families, sizes and seeds of what make test holds on some
+test-all: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m ''
 
 lint: $(READY)
 	$(BIN)/ruff format --check src tests bench docs

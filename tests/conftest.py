@@ -26,6 +26,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 
+from rigs.breadth import every_rule_has_a_row
 from rigs.browser import SCREENSHOTS
 from rigs.forked_programs import ForkedPrograms
 from rigs.programs import unskipped
@@ -59,6 +60,12 @@ def pytest_collection():
         gc.freeze()
         atexit.register(gc.unfreeze)  # packages in C complain of what is left when Python ends
         gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    if not any("::" in one for one in config.args):
+        every_rule_has_a_row(items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import pytest
 import torch
-from jaxtyping import Float, TypeCheckError, jaxtyped
+from jaxtyping import Float, TypeCheckError
 
 import checker
-from checker import INNER, checked
+from checker import MADE, checked
 from isotherm.ops.eigen import first_component
 from isotherm.ops.names import plain
 
@@ -42,6 +42,14 @@ def rows(array: Float[torch.Tensor, "n 2"], like: Float[torch.Tensor, "n 2"] | N
     return len(array)
 
 
+def grown(array: Float[torch.Tensor, "n 2"], by: int) -> Float[torch.Tensor, "n 2"]:
+    return torch.zeros(len(array) + by, 2)
+
+
+def ones(count: int) -> Float[torch.Tensor, " {count}"]:
+    return torch.ones(max(count, 1))
+
+
 def each(values: Sequence[int]) -> Iterator[str]:
     yield from values
 
@@ -53,6 +61,12 @@ def test_what_a_function_gives_and_shapes_that_belong_together_are_checked():
     assert ours(rows)(torch.zeros(3, 2), torch.ones(3, 2)) == 3
     with pytest.raises(TypeCheckError, match="checking the parameters of"):
         ours(rows)(torch.zeros(3, 2), torch.ones(4, 2))
+    assert len(ours(grown)(torch.zeros(3, 2), 0)) == 3
+    with pytest.raises(TypeCheckError, match="checking the return value of"):
+        ours(grown)(torch.zeros(3, 2), 1)
+    assert len(ours(ones)(2)) == 2
+    with pytest.raises(TypeCheckError, match="checking the return value of"):
+        ours(ones)(0)
     assert list(ours(each)([1, 2])) == [1, 2]  # what is yielded is not
     with pytest.raises(TypeCheckError, match="checking the parameters of"):
         ours(each)(3)
@@ -65,8 +79,8 @@ def test_only_functions_with_shapes_pay_for_them():
         assert checker.has_shapes(hint), hint
     for hint in (int, None, torch.Tensor, Callable[[int], str], dict[str, list[int]]):
         assert not checker.has_shapes(hint), hint
-    assert checker.without_shapes(rows) is None
-    assert checker.without_shapes(doubled) is not None
+    assert checker.once(rows).__name__ == "noting_sizes"
+    assert checker.once(doubled).__name__ == "doubled"
 
 
 def test_checks_are_made_once_and_an_int_is_a_float():
@@ -87,7 +101,7 @@ def made(kind):
         return torch.zeros(1) + value
 
     inner.__annotations__ = {"value": kind, "return": Float[torch.Tensor, "n"]}
-    return jaxtyped(inner, typechecker=checked)
+    return checker.jaxtyped(inner, typechecker=checked)
 
 
 def test_functions_within_functions_are_checked_whenever_they_are_made():
@@ -103,16 +117,15 @@ def test_functions_within_functions_are_checked_whenever_they_are_made():
 
 def test_their_checks_are_made_once_and_their_bodies_are_their_own():
     made(int)(3)
-    before = len(INNER)
+    before = len(MADE)
     for _ in range(3):
         made(int)(3)
-    assert len(INNER) == before
+    assert len(MADE) == before
 
     def shifted(by):
-        @checked
-        def inner(value: int) -> int:
-            return value + by
+        def inner(value: int, more: int = by) -> int:
+            return value + by + more
 
-        return inner
+        return checker.jaxtyped(inner, typechecker=checked)
 
-    assert (shifted(1)(1), shifted(5)(1)) == (2, 6)
+    assert (shifted(1)(1), shifted(5)(1), shifted(5)(1, more=0)) == (3, 11, 6)

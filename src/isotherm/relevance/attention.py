@@ -33,6 +33,7 @@ from torch.overrides import TorchFunctionMode
 from isotherm.relevance.grad_mode import begin_graph
 
 SOFTMAX = (F.softmax, torch.softmax, Tensor.softmax)
+INTERCEPTED = {F.scaled_dot_product_attention, F.multi_head_attention_forward, *SOFTMAX}
 PRODUCTS = (torch.matmul, Tensor.matmul, Tensor.__matmul__)
 Softmax = Callable[[Tensor], Tensor]
 
@@ -165,23 +166,22 @@ class AttentionInterceptor(TorchFunctionMode):
         """The output of one softmax over the last of two equal dimensions, which is attention that is written out."""
         return softmax(products)
 
-    def otherwise(self, args: tuple[Any, ...], func: Callable[..., Any], output: Any) -> None:
-        """Look at any other operation."""
+    def otherwise(self, func, args, kwargs):
+        """The output of any other operation: so many that each step counts."""
+        return func(*args, **kwargs)
 
     def __torch_function__(self, func, types_, args=(), kwargs=None):  # type: ignore[override]
+        if func not in INTERCEPTED:
+            return self.otherwise(func, args, kwargs or {})
         kwargs = dict(kwargs or {})
         if func is F.scaled_dot_product_attention:
             return self.fused(Arguments(*args, **kwargs))
         if func is F.multi_head_attention_forward:
             return self._multi_head(*args, **kwargs)
-        if func in SOFTMAX:
-            products, *rest = args or (kwargs.pop("input"),)
-            if _is_square(products) and (rest[0] if rest else kwargs.get("dim")) in (-1, 3):
-                return self.written_out(products, lambda values: func(values, *rest, **kwargs))
-            return func(products, *rest, **kwargs)
-        output = func(*args, **kwargs)
-        self.otherwise(args, func, output)
-        return output
+        products, *rest = args or (kwargs.pop("input"),)
+        if _is_square(products) and (rest[0] if rest else kwargs.get("dim")) in (-1, 3):
+            return self.written_out(products, lambda values: func(values, *rest, **kwargs))
+        return func(products, *rest, **kwargs)
 
     def _multi_head(self, *args, need_weights=True, average_attn_weights=True, **kwargs):
         # torch's own function, with our attention in its namespace: its mask and projection rules stay torch's.
@@ -200,8 +200,7 @@ class AttentionInterceptor(TorchFunctionMode):
         if not need_weights:
             return output, None
         weights = self.weights(calls[0]).to(output.dtype)
-        if average_attn_weights:
-            weights = weights.mean(1)
+        weights = weights.mean(1) if average_attn_weights else weights
         return output, weights if output.ndim == 3 else weights[0]
 
     def weights(self, call: Arguments) -> Float[Tensor, "b a q k"]:
@@ -278,7 +277,7 @@ class _InTheOpen(AttentionInterceptor):
         return self._last
 
     def _keep(self, probabilities: Tensor) -> Tensor:
-        name = self.inside[-1] if self.inside else ""
+        name = (self.inside or [""])[-1]
         if self.gradient:
             begin_graph(f"{name or 'the model'} (its attention)")
             if not probabilities.requires_grad:
@@ -289,8 +288,7 @@ class _InTheOpen(AttentionInterceptor):
 
 @contextmanager
 def watched_attention() -> Iterator[list[AttentionRows]]:
-    """A list that fills with every self-attention done inside of the block; nothing is changed and the fused kernels
-    run as always.
+    """A list that fills with every self-attention inside of the block; nothing is changed, fused kernels run as always.
 
     Where attention is written out, its probabilities exist anyway and are kept as they are.
     """
@@ -319,15 +317,17 @@ class _Watch(AttentionInterceptor):
         self._formed = probabilities, probabilities
         return probabilities
 
-    def otherwise(self, args: tuple[Any, ...], func: Callable[..., Any], output: Any) -> None:
+    def otherwise(self, func, args, kwargs):
+        output = func(*args, **kwargs)
         if self._formed is None or not args or args[0] is not self._formed[1] or not isinstance(output, Tensor):
-            return
+            return output
         probabilities, now = self._formed
         if func in PRODUCTS:
             self.calls.append(FormedRows(args[1].detach(), output, probabilities.detach()))
             self._formed = None
         elif output.shape == now.shape:  # another type, or dropout
             self._formed = probabilities, output
+        return output
 
 
 @contextmanager
