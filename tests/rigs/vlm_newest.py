@@ -160,7 +160,13 @@ def mistral4():
         hf.Mistral3ForConditionalGeneration,
         model_type="mistral4",
         head_dim=8,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 1.0},
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 1e4,
+            "partial_rotary_factor": 1.0,
+            "llama_4_scaling_beta": 0.1,
+            "original_max_position_embeddings": 64,
+        },
     )
 
 

@@ -279,7 +279,7 @@ def cohere_compass():
         text_config=TEXT
         | {
             "vocab_size": len(tokenizer),
-            "rope_parameters": dict(MROPE),
+            "rope_parameters": {"full_attention": dict(MROPE)},
             "layer_types": ["full_attention", "full_attention"],
         },
         vision_config=VISION | {"num_position_embeddings": 64, "deepstack_visual_indexes": [0]},
