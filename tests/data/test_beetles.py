@@ -12,6 +12,7 @@ from isotherm.data.beetle_paint import soften
 from isotherm.data.beetles import HELD_OUT, LOOKS, TRAINING, VALIDATION, BeetleConfig, beetles, make_beetle
 from isotherm.errors import OptionError
 from isotherm.points import State
+from rigs.breadth import wide
 
 INSIDE = {"cut_off": 0.0, "near_edge": 0.0}
 
@@ -37,15 +38,21 @@ def digest(beetle) -> str:
 
 def test_the_same_seed_gives_the_same_bytes_in_any_order_and_process(drawn, programs, tmp_path):
     np.random.seed(1)  # noqa: NPY002 - the global state must not matter
-    assert [digest(make_beetle(seed)) for seed in reversed(range(60))][::-1] == [digest(b) for b in drawn]
+    assert [digest(make_beetle(seed)) for seed in reversed(range(12))][::-1] == [digest(b) for b in drawn[:12]]
     script = "from isotherm.data.beetles import make_beetle\nimport hashlib\nprint(hashlib.sha256(make_beetle(11).picture.tobytes()).hexdigest())"
     other = programs.run(script, cwd=tmp_path).stdout.strip()
     assert other == hashlib.sha256(drawn[11].picture.tobytes()).hexdigest()
     assert len({digest(b) for b in drawn}) == 60
 
 
-@pytest.mark.parametrize("side", [48, 128, 320])
-@pytest.mark.parametrize("group", LOOKS)
+# every collection, and every size of one: how a beetle is drawn depends on neither
+@pytest.mark.parametrize(
+    ("side", "group"),
+    [
+        *[(48, "Hawaii"), (128, "BeetlePalooza"), (128, "BioRepo"), (320, "Hawaii")],
+        *wide([(48, "BeetlePalooza"), (48, "BioRepo"), (128, "Hawaii"), (320, "BeetlePalooza"), (320, "BioRepo")]),
+    ],
+)
 def test_the_points_are_the_extremes_of_the_mask_along_and_across_the_axis(side, group):
     off = []
     for seed in range(12):
@@ -65,7 +72,7 @@ def test_the_points_are_the_extremes_of_the_mask_along_and_across_the_axis(side,
 
 
 def test_the_points_are_the_extremes_of_a_fine_mask_to_a_tenth_of_a_pixel():
-    for seed in range(6):
+    for seed in range(2):
         beetle = make_beetle(seed, BeetleConfig(size=(1024, 1024), grain=0, **INSIDE))
         rows, columns = np.nonzero(beetle.outline)
         places = (np.stack([columns, rows], 1) + 0.5) / 8  # in the pixels of a picture of 128 x 128
@@ -98,7 +105,7 @@ def test_width_is_across_length():
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 96)])
 def test_a_picture_of_twice_the_size_shows_the_same_beetle(shape):
-    for seed in range(20):
+    for seed in range(8):
         small = make_beetle(seed, BeetleConfig(size=shape))
         large = make_beetle(seed, BeetleConfig(size=(2 * shape[0], 2 * shape[1])))
         np.testing.assert_allclose(large.points, 2 * small.points, atol=1e-9)
@@ -150,7 +157,7 @@ def test_the_ruler_has_a_tick_every_tenth_of_a_centimetre():
 
 def test_states_say_where_a_point_is():
     seen = set()
-    for seed in range(80):
+    for seed in range(40):
         b = make_beetle(seed, BeetleConfig(size=(64, 64), groups=("Hawaii", "BioRepo"), cut_off=0.7))
         for (x, y), state in zip(b.points, b.record.state.tolist(), strict=True):
             inside = 0 <= x < 64 and 0 <= y < 64
@@ -163,7 +170,7 @@ def test_states_say_where_a_point_is():
 
 
 def test_cut_off_and_near_edge_do_what_they_say():
-    for seed in range(40):
+    for seed in range(12):
         cut = make_beetle(seed, BeetleConfig(size=(64, 64), cut_off=1, near_edge=0)).points
         near = make_beetle(seed, BeetleConfig(size=(64, 64), cut_off=0, near_edge=1)).points
         whole = make_beetle(seed, BeetleConfig(size=(64, 64), **INSIDE)).points
@@ -198,8 +205,8 @@ def test_the_wings_stand_out_from_the_ground(drawn):
 
 
 def test_annotators_err_by_what_is_asked_for_and_the_truth_stays():
-    exact = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("Hawaii",))) for s in range(120)]
-    noisy = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("Hawaii",), annotator_px=1.5)) for s in range(120)]
+    exact = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("Hawaii",))) for s in range(60)]
+    noisy = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("Hawaii",), annotator_px=1.5)) for s in range(60)]
     errors = np.concatenate([b.record.points.numpy() - a.points for a, b in zip(exact, noisy, strict=True)])
     assert errors.std() == pytest.approx(1.5, rel=0.1)
     assert all(
@@ -219,7 +226,7 @@ def test_a_set_of_beetles_is_what_training_takes():
 @pytest.mark.parametrize("seeds", [TRAINING, VALIDATION, HELD_OUT])
 def test_every_seed_makes_a_picture(seeds):
     config = BeetleConfig(size=(32, 40), cut_off=0.4, near_edge=0.2, scale=1.3)
-    for seed in [*seeds[:99], seeds[-1]]:
+    for seed in [*seeds[:24], seeds[-1]]:
         beetle = make_beetle(seed, config)
         assert beetle.picture.shape == (32, 40, 3)
         assert beetle.picture.std() > 3

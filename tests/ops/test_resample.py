@@ -28,10 +28,12 @@ def slow(values, frame, target, outside):
     """Bilinear by hand, one cell at a time, float64."""
     h, w = values.shape
     out = torch.zeros(target.size, dtype=torch.float64)
+    centres = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float64) + 0.5 for n in target.size)).flip(-1)
+    places = frame.points_from_source(target.points_to_source(centres)).view(*target.size, 2).tolist()
+    values = values.numpy()
     for i in range(target.size[0]):
         for j in range(target.size[1]):
-            p = target.points_to_source(torch.tensor([[j + 0.5, i + 0.5]], dtype=torch.float64))
-            x, y = frame.points_from_source(p)[0].tolist()
+            x, y = places[i][j]
             if outside != "edge" and not (0 <= x <= w and 0 <= y <= h):
                 out[i, j] = math.nan if outside == "nan" else 0.0
                 continue

@@ -34,8 +34,8 @@ os.write(1, f"finished {{worker.rank}} {{worker.world}}\\n".encode())  # at once
 
 
 def train(worker, run):
-    """Twelve steps, on the pictures that every process has for itself."""
-    kind, config = dots(30), replace(CONFIG, steps=12, keep_every=6, log_every=3, accumulate=2)
+    """Six steps, on the pictures that every process has for itself."""
+    kind, config = dots(30), replace(CONFIG, steps=6, keep_every=3, log_every=3, accumulate=2)
     data = cache_keypoints(kind, f"{run}-cache{worker.rank}", side=40)
     folder = RunFolder(Path(run), {})
     train_keypoints(
@@ -80,7 +80,7 @@ def test_two_processes_train_what_one_trains(tmp_path, programs):
     assert ended.returncode == 0, ended
     assert "finished 0 2" in ended.stdout
     one, two = (torch.load(tmp_path / f"run{count}-0" / "checkpoint.pt", weights_only=True) for count in (1, 2))
-    assert one["step"] == two["step"] == 12
+    assert one["step"] == two["step"] == 6
     # the order of sums differs, and AdamW turns the sign of a tiny gradient into a whole step
     for name, value in one["model"].items():
         if name == "head.final.bias":  # cross-entropy does not know it: its gradient is rounding alone

@@ -22,7 +22,7 @@ CHOICE = ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "g
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder, kind = tmp_path_factory.mktemp("run"), dots(120)
-    config = replace(CONFIG, steps=250)
+    config = replace(CONFIG, steps=140)
     model = train_keypoints(
         config,
         make_model(CHOICE, 2, size=config.size),

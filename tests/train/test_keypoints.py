@@ -23,6 +23,7 @@ from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.keypoints import make_batch, recipe_of, train_keypoints
 from isotherm.train.loop import CollapsedError, DivergedError, rows_of
 from isotherm.train.run_folder import RunFolder
+from rigs.breadth import wide
 from rigs.dots import CONFIG, dots, model
 
 
@@ -43,7 +44,8 @@ def error(trained, data, config):
     return float((found.xy - batch.points.xy)[known].norm(dim=-1).mean())
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+# the smoke run of tests/train/test_beetle_specification.py learns by the other loss
+@pytest.mark.parametrize("loss", ["cross_entropy", *wide(["mse"])])
 def test_it_learns(loss, tmp_path):
     config = replace(CONFIG, steps=160, objective=Objective(loss=loss, sigma=1.0, first_sigma=2.0))
     kind, held_out = dots(120), dots(40, seed=1)
@@ -261,13 +263,20 @@ def test_a_frozen_backbone_stays_as_it_is(tmp_path):
     assert not frozen.train().backbone.training
 
 
+@pytest.mark.usefixtures(
+    "unchecked"
+)  # the other tests check these shapes; hundreds of times they take most of the time
 def test_a_collapse_is_named_and_stopped(tmp_path):
-    kind = dots(10)
-    dead = model(widths=(8, 16))
+    kind = dots(4)
+    dead = model(widths=(8, 8))
     torch.nn.init.zeros_(dead.head.final.weight)
-    config = replace(CONFIG, steps=1000, rate=1e-12, decay=0.0, keep_every=1000, stop_collapsed=True, average=None)
+    config = replace(
+        CONFIG,
+        **{"steps": 1000, "keep_every": 1000, "batch": 2, "size": (16, 16)},
+        **{"rate": 1e-12, "decay": 0.0, "stop_collapsed": True, "average": None},
+    )
     said = []
-    with pytest.raises(CollapsedError, match=r"the run has collapsed: for 200 steps.*ln 64 = 4.1589"):
+    with pytest.raises(CollapsedError, match=r"the run has collapsed: for 200 steps.*ln 16 = 2.7726"):
         train_keypoints(
             config,
             dead,

@@ -15,6 +15,7 @@ from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.model import AnticipationModel
 from isotherm.gaze.trainable import check_gradients
 from rigs.anticipation_models import SIDE, clips_of, loss_of, random_gaze, tiny_model
+from rigs.breadth import wide
 
 OPTIONS = [dict(name=name, at=at) for name in FUSIONS for at in ("features", "embeddings")]
 MORE = [
@@ -29,7 +30,17 @@ MORE = [
     dict(name="interleave", heatmap_patch_size=16, scales=[1, 2]),
     dict(name="interleave", per="frame", pooled=True),
 ]
-EVERY = pytest.mark.parametrize("settings", [*OPTIONS, *MORE], ids=lambda s: "-".join(map(str, s.values())))
+FIRST = [
+    *(dict(name=name, at="features") for name in FUSIONS),
+    dict(name="patch_add", at="embeddings"),
+    dict(name="region_add"),
+    dict(name="learned_sigma"),
+    dict(name="patch_add", states="zeros"),
+    dict(name="interleave", per="frame", pooled=True),
+]
+"""Every fusion, and every option that has code of its own, once; the others are their combinations."""
+OTHERS = [settings for settings in (*OPTIONS, *MORE) if settings not in FIRST]
+EVERY = pytest.mark.parametrize("settings", [*FIRST, *wide(OTHERS)], ids=lambda s: "-".join(map(str, s.values())))
 
 
 @cache

@@ -20,6 +20,7 @@ from isotherm.systems.bridgevla import (
     visualize_multi_view_heatmaps,
     visualize_points_and_heatmap,
 )
+from rigs.breadth import wide
 
 RNG = np.random.default_rng(0)
 PHOTO = Image.fromarray(RNG.integers(0, 255, (30, 40, 3), dtype=np.uint8))
@@ -33,6 +34,14 @@ DRAWN = {
     "comparison": lambda image, heatmap, **o: visualize_attention_comparison(image, heatmap, TARGET, **o),
 }
 each = pytest.mark.parametrize("name", DRAWN)
+
+
+def narrow_first(forms, one: str) -> list:
+    """A function with all forms of what it takes and the others with one of them; then the other pairs, marked wide."""
+    first = [*(("boxes", form) for form in forms), *((name, one) for name in DRAWN if name != "boxes")]
+    return [*first, *wide([(name, form) for name in DRAWN for form in forms if (name, form) not in first])]
+
+
 PICTURES = {
     "RGB": PHOTO,
     "RGBA": PHOTO.convert("RGBA"),
@@ -76,8 +85,8 @@ def in_three_colours(name: str, picture: str) -> list[np.ndarray]:
     return drawn_pictures(DRAWN[name](SHOWN.get(picture, PHOTO), TARGET[0]))
 
 
-@each
-@pytest.mark.parametrize("picture", PICTURES)
+# all read a picture and a map in one place: one function goes through all forms, the others through one each
+@pytest.mark.parametrize(("name", "picture"), narrow_first(PICTURES, "transparent array"))
 def test_any_picture(name, picture):
     """Every panel shows the pixels that the picture has, whatever form it came in."""
     found = drawn_pictures(DRAWN[name](PICTURES[picture], TARGET[0]))
@@ -89,8 +98,7 @@ def test_any_picture(name, picture):
     assert np.abs(found[0] - np.asarray(larger).astype(int)).max() <= 2
 
 
-@each
-@pytest.mark.parametrize("heatmap", MAPS)
+@pytest.mark.parametrize(("name", "heatmap"), narrow_first(MAPS, "logits with a gradient"))
 def test_any_map(name, heatmap):
     assert len(DRAWN[name](PHOTO, MAPS[heatmap]).axes) >= 2
 
@@ -120,7 +128,7 @@ def new_objects():
     return count
 
 
-@each
+@pytest.mark.parametrize("name", ["boxes", "views", *wide(["points", "comparison"])])
 def test_nothing_stays_open_and_nothing_grows(name, new_objects):
     """So a thousand calls take what one takes: pyplot holds no figure, and of a call nothing is left before the next.
 
