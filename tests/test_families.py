@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import timm
 
+from rigs.breadth import wide
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 ROWS = json.loads((ROOT / "bench" / "results" / "families.json").read_text())["rows"]
@@ -31,7 +33,20 @@ def cheap():
     return [*(f"timm {family}" for family in families_timm.CHEAP), *(f"transformers {family}" for family in detectors)]
 
 
-@pytest.mark.parametrize("key", cheap())
+FIRST = (
+    "timm efficientnet",
+    "timm deit",
+    "timm efficientvit_mit",
+    "timm ghostnet",
+    "transformers detr",
+    "transformers deformable_detr",
+    "transformers yolos",
+    "transformers pp_ocrv5_server_det",
+)
+"""Convolutions, tokens, both; findings of queries behind one grid, behind several and among tokens, and of a map of text."""
+
+
+@pytest.mark.parametrize("key", [*FIRST, *wide(key for key in cheap() if key not in FIRST)])
 def test_a_family_works(bench, key, monkeypatch):
     """With one texture instead of two, whose strongest cell may as well lie elsewhere."""
     families, following = bench
@@ -61,7 +76,9 @@ def right():
     from bench import families, following
 
     view = families._timm_view("vit_tiny_patch16_224", {}, 0)
-    (followed,) = following.follow(view)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(following, "TEXTURES", 1)
+        (followed,) = following.follow(view)
     return view, followed
 
 
@@ -100,8 +117,9 @@ class Wrong:
         ("the order of other tokens", lambda grid: grid.unflatten(2, (7, 2)).transpose(2, 3).flatten(2, 3)),
     ],
 )
-def test_a_wrong_layout_is_seen(bench, right, fault, change):
+def test_a_wrong_layout_is_seen(bench, right, fault, change, monkeypatch):
     _, following = bench
+    monkeypatch.setattr(following, "TEXTURES", 1)
     view, followed = right
     assert followed.follows
     (wrong,) = following.follow(Turned(view, lambda layout: Wrong(layout, change)))

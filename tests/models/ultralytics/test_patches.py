@@ -15,6 +15,7 @@ from isotherm.cam.trace import Targets
 from isotherm.models.ultralytics.anchors import locate
 from isotherm.models.ultralytics.view import wrap
 from isotherm.relevance.modules import resolve
+from rigs.breadth import wide
 from rigs.patch_maps import patch_maps
 from rigs.yolo_models import TINY_RTDETR, bus, made
 
@@ -36,23 +37,26 @@ def chosen(group, size, findings) -> list[int]:
 
 
 CASES = [
-    ("yolo11n.yaml", "class", None),
     ("yolo11n.yaml", "box", None),
     ("yolov8n.yaml", "class", None),
-    ("yolo12n.yaml", "height", None),
     ("yoloe-11s-seg.yaml", "class", None),
+    ("yolo26n.yaml", "left", True),
+    ("yolo11n-pose.yaml", "keypoint", None),
+    ("yolo26n-obb.yaml", "right", True),
+]
+"""Every branch of a head: sides by an integral and of one number, classes by convolutions and by words, keypoints, angles."""
+MORE = [
+    ("yolo11n.yaml", "class", None),
+    ("yolo12n.yaml", "height", None),
     ("yoloe-26s-seg.yaml", "class", True),
     ("yolo26n.yaml", "class", False),
     ("yolo26n.yaml", "class", True),
-    ("yolo26n.yaml", "left", True),
-    ("yolo11n-pose.yaml", "keypoint", None),
     ("yolo26n-pose.yaml", "keypoint", True),
     ("yolo11n-obb.yaml", "top", None),
-    ("yolo26n-obb.yaml", "right", True),
 ]
 
 
-@pytest.mark.parametrize(("config", "part", "end_to_end"), CASES)
+@pytest.mark.parametrize(("config", "part", "end_to_end"), [*CASES, *wide(MORE)])
 def test_patches_equal_the_dense_gradient(config, part, end_to_end):
     view, _, recording, findings, targets = explained(config, part, end_to_end=end_to_end)
     gradients = patch_gradients(view.patch_plan(recording.raw, findings, targets))
@@ -234,7 +238,7 @@ def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_f
         assert one[2] == pytest.approx(other[2])
 
 
-def test_the_integral_over_a_box_side_survives_random_weights(monkeypatch):
+def test_the_integral_over_a_box_side_survives_random_weights(quick_verdicts, monkeypatch):
     """Its weights are 0 to 15, no result of training; with others in their place a verdict would be about another way of reading boxes."""
     view, inputs, *_ = explained("yolo11n.yaml", "class")
     from isotherm.cam import trust as module
