@@ -24,6 +24,20 @@ SHORTER = {
 }
 DETECTOR_STEPS = ("train(Detector(), steps=60)", "train(Detector(), steps=6)")
 """The same of the detector that a page trains."""
+LONG_PAGES = (
+    *("counting.md", "keypoints.md", "clips.md", "vlm.md", "gaze.md", "own_model.md", "drawing.md"),
+    *("imagenet.md", "yolo.md", "models.md", "grounding.md"),
+)
+"""Pages that make test-all follows: half of all the time, for what has tests of its own and commands of the README."""
+FURTHER_LINES = (
+    "--model yolo11n.pt --box",
+    "resnet50",
+    "--trust full",
+    "folder/",
+    "where is red",
+    "--target class,width",
+)
+"""Parts of the README's commands that differ by an option from one that make test runs."""
 OF_PIXELS = ("drawing.md",)
 """Pages that name places of the photograph, which for them is as large as it is; they need nothing else of the folder."""
 
@@ -130,12 +144,17 @@ def lessons():
     for page in PAGES:
         pieces = list(pieces_of(page))
         if page.name != "README.md":
-            yield pytest.param(page, pieces, id=page.name)
+            yield _row(page, pieces, page.name, further=page.name in LONG_PAGES)
             continue
         commands = [piece for piece in pieces if piece[1].startswith("$ ")]
-        yield pytest.param(page, [piece for piece in pieces if piece not in commands], id="README.md, Python")
+        yield _row(page, [piece for piece in pieces if piece not in commands], "README.md, Python", further=False)
         for number, line in commands:
-            yield pytest.param(page, [(number, line)], id=f"README.md, {line.split('  #')[0].strip('$ ')}")
+            name = f"README.md, {line.split('  #')[0].strip('$ ')}"
+            yield _row(page, [(number, line)], name, further=any(part in line for part in FURTHER_LINES))
+
+
+def _row(page, pieces, name, *, further):
+    return pytest.param(page, pieces, id=name, marks=[pytest.mark.wide] * further)
 
 
 @pytest.mark.parametrize(("page", "pieces"), list(lessons()))

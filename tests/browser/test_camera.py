@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import expect
 
+from rigs.breadth import wide
 from rigs.programs import needs
 from rigs.studio_page import StudioPage
 from rigs.videos import write_clip
@@ -38,7 +39,7 @@ def asked_with(page, press) -> dict:
     return sent.value.post_data_json
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (375, "dark")])
+@pytest.mark.parametrize(("width", "theme"), [(375, "dark"), *wide([(1440, "light")])])
 def test_the_browsers_camera_gives_snapshots_and_recordings(page_of, width, theme):
     desk = page_with_a_camera(page_of, width=width, theme=theme)
     watched, page = desk.watched, desk.page
@@ -105,7 +106,7 @@ def test_a_page_that_may_open_no_camera_says_why_and_takes_a_picture_otherwise(p
     expect(desk.taken.locator(".name")).to_have_text("scene-1.jpg")
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (375, "light")])
+@pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), *wide([(375, "light")])])
 def test_a_moment_and_a_part_of_a_video(page_of, tmp_path, width, theme):
     clip = write_clip(tmp_path / "clip.mp4", frames=30, rate=10, h=96, w=128)  # of a form that no browser plays
     desk = StudioPage(page_of(width=width, theme=theme))

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from rigs.breadth import wide
 from rigs.programs import needs
 from rigs.studio_page import LOOK_MS, RUN_MS, StudioPage
 
@@ -58,7 +59,7 @@ def cancel(desk: StudioPage) -> None:
     desk.page.locator("#work").get_by_role("button", name=re.compile("^Cancel")).click()
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (375, "dark")])
+@pytest.mark.parametrize(("width", "theme"), [(375, "dark"), *wide([(1440, "light")])])
 def test_the_map_is_there_before_its_verdict_and_everything_says_so(page_of, studio, seeds, width, theme):
     desk = StudioPage(page_of(width, theme))
     run = asked(desk, next(seeds))

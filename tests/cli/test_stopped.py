@@ -15,6 +15,7 @@ from isotherm.data.sources import Item
 from isotherm.errors import JobCancelled
 from isotherm.runs.read import read_items, read_run
 from isotherm.runs.record import Summary
+from rigs.breadth import wide
 
 COMMANDS = {
     "explain": ["explain", "a.png", "--model", "scenes", "--trust", "off"],
@@ -149,6 +150,8 @@ atexit.register(again(print))
 """,
 }
 """When Ctrl+C comes a second time, after a first one in the third picture."""
+SHORTLY = ("while the record is ended", "while the interpreter ends")
+"""Those for make test: within the job, and behind all of it."""
 TWICE = """
 import os, signal, sys
 def again(inner):
@@ -163,7 +166,7 @@ twice = False
 """
 
 
-@pytest.mark.parametrize("when", SECOND)
+@pytest.mark.parametrize("when", [*SHORTLY, *wide(when for when in SECOND if when not in SHORTLY)])
 def test_a_second_ctrl_c_while_the_run_ends_gives_one_message_and_a_whole_record(tmp_path, programs, when):
     for i in range(4):
         Image.new("RGB", (40, 40), (50 * i, 90, 90)).save(tmp_path / f"{i}.png")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rigs.breadth import wide
 from rigs.programs import needs
 from rigs.viewer_page import show, viewer_page
 
@@ -42,12 +43,10 @@ def page():
 @pytest.mark.parametrize(
     ("style", "fields"),
     [
-        ("isotherm", {}),
-        ("isotherm", {"values": HOLED}),
+        *wide([("isotherm", {}), ("isotherm", {"values": HOLED})]),
         ("even", CENTRE | {"values": HOLED}),
         ("isotherm", SIGNED | {"values": [[v - 0.5 for v in row] for row in RISING]}),
-        ("even", TURNED),
-        ("outline", {}),
+        *wide([("even", TURNED), ("outline", {})]),
     ],
     ids=["plain", "holes", "centre", "signed", "turned", "outline"],
 )

@@ -19,6 +19,7 @@ from isotherm.studio.access import Access
 from isotherm.studio.app import make_app
 from isotherm.studio.body_drain import BodyDrain
 from isotherm.studio.guard import Guard
+from rigs.breadth import wide
 from rigs.studio import KEY, png
 
 MB = 1 << 20
@@ -76,7 +77,7 @@ def sent_whole(port: int, path: str, begins: bytes, mb: int, **headers: str) -> 
     ],
     ids=["too large", "no picture", "a long question", "without the key", "a foreign host"],
 )
-@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@pytest.mark.parametrize("connection", ["keep-alive", *wide(["close"])])
 def test_who_sends_to_the_end_reads_why_it_was_refused(port, path, begins, headers, status, says, connection):
     answer = sent_whole(port, path, begins, 2 * LIMIT_MB, connection=connection, **headers)
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
@@ -100,10 +101,9 @@ def test_who_waits_for_leave_to_send_is_answered_without_it(port):
 
 def test_a_program_that_uploads_reads_the_answer_and_goes_on(port):
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {KEY}"}) as client:
-        for _ in range(2):
-            answer = client.post("/api/pictures?name=a.png", content=png(1) + bytes((LIMIT_MB + 9) * MB), timeout=60)
-            assert (answer.status_code, "more than 64 MB" in answer.json()["error"]) == (413, True)
-            assert client.get("/api/choices").status_code == 200
+        answer = client.post("/api/pictures?name=a.png", content=png(1) + bytes((LIMIT_MB + 9) * MB), timeout=60)
+        assert (answer.status_code, "more than 64 MB" in answer.json()["error"]) == (413, True)
+        assert client.get("/api/choices").status_code == 200
 
 
 def answered(messages: list[dict], refuses: bool = True, **headers: str) -> tuple[list[dict], int]:

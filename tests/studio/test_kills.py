@@ -8,11 +8,12 @@ import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
+from rigs.breadth import wide
 from rigs.studio_forks import know_facts
 from rigs.studio_kills import Ledger, kill_while_it_writes, wrong_after
 from rigs.studio_server import StudioProcess
 
-KILLS = [(0, 1), (2, 3), (4, 5), (6, 7), (8,)]
+KILLS = [(0, 1), *wide([((2, 3),), ((4, 5),), ((6, 7),)]), (8,)]
 """Seeds of kills, two of each folder but the last: the second one meets what the first one left."""
 
 

@@ -58,7 +58,7 @@ def methods_of(maps) -> list[str]:
     return [one.meta["method"] for one in maps]
 
 
-def test_each_methods_maps_come_when_it_is_done_and_are_those_of_the_end(picture, scenes, tmp_path):
+def test_each_methods_maps_come_when_it_is_done_and_are_those_of_the_end(picture, scenes, tmp_path, quick_verdicts):
     watching = Watching()
     run(ExplainJob(sources=(picture,), compare=METHODS, out=tmp_path / "out"), watching, opened=scenes)
     assert [methods_of(maps) for _, maps in watching.previews] == [TITLES[:1], TITLES[:2], TITLES]

@@ -14,9 +14,16 @@ pytest.importorskip("av", reason="PyAV is not installed")
 
 from isotherm.data.video import probe_video, read_frames
 from isotherm.errors import InputError
+from isotherm.studio.live import camera as camera_module
 from isotherm.studio.live.camera import Camera
 from isotherm.studio.live.capture import jpeg
+from rigs.quick_camera import serve
 from rigs.videos import write_clip
+
+
+@pytest.fixture(autouse=True)
+def _lost_cameras_are_tried_again_at_once(monkeypatch):
+    monkeypatch.setattr(camera_module, "serve", serve)
 
 
 @pytest.fixture
