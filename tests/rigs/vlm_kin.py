@@ -8,11 +8,12 @@ from isotherm.models.transformers.vlm.view import TransformersVlm
 from rigs.vlm_grids import GRIDS
 from rigs.vlm_models import FAMILIES
 from rigs.vlm_newest import NEWEST
+from rigs.vlm_omni import OMNI
 from rigs.vlm_others import OTHERS
 from rigs.vlm_tiles import TILES
 from rigs.vlm_towers import TOWERS
 
-EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS
+EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI
 
 
 @cache
