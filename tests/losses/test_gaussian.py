@@ -93,7 +93,11 @@ def test_gradients_of_all_inputs_once_and_twice(loss):
     maps, _, cells = case()
     points = torch.from_numpy(np.nan_to_num(cells, nan=3.0))[:, :, :]
     sigma = torch.full((2, 4, 2), 1.3, dtype=torch.float64) + 0.3 * torch.rand(2, 4, 2, dtype=torch.float64)
-    maps, points, sigma = maps[:1, :3].requires_grad_(), points[:1, :3].requires_grad_(), sigma[:1, :3].requires_grad_()
+    maps, points, sigma = (
+        maps[:1, :3, :4, :5].requires_grad_(),
+        points[:1, :3].requires_grad_(),
+        sigma[:1, :3].requires_grad_(),
+    )
     state = torch.tensor([[1, 0, 4]])
 
     def function(m, p, s):

@@ -7,6 +7,7 @@ import pytest
 
 from isotherm.systems.counting_fusion import Sighting, fuse
 from isotherm.systems.counting_views import CountView, views_of
+from rigs.breadth import wide
 
 SIZE = (50, 100)
 LEFT, RIGHT = CountView("left", (0, 0, 60, 50)), CountView("right", (40, 0, 100, 50))
@@ -171,7 +172,7 @@ def test_exact_dots_give_the_exact_count():
     assert summed > 3  # what adding up the crops would be off by
 
 
-@pytest.mark.parametrize(("noise", "missed"), [(3, 0.0), (5, 0.0), (3, 0.2), (5, 0.2)])
+@pytest.mark.parametrize(("noise", "missed"), [(3, 0.0), (5, 0.2), *wide([(5, 0.0), (3, 0.2)])])
 def test_pairs_and_owners_err_less_than_owners_alone(noise, missed):
     joined, summed, bias = errors(noise, missed, 12)
     owned, _, _ = errors(noise, missed, 0)

@@ -10,6 +10,7 @@ from isotherm.api import explain, open_model
 from isotherm.data.shape_questions import make_question
 from isotherm.errors import NonFiniteError, OptionError
 from isotherm.systems.relevance_reward import region_mask, relevance_reward
+from rigs.breadth import wide
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def reads(view, monkeypatch):
     return rows
 
 
-@pytest.mark.parametrize("method", ["attention_gradient", "gradcam", "propagation", "attention"])
+@pytest.mark.parametrize("method", ["attention_gradient", "propagation", *wide(["gradcam", "attention"])])
 def test_together_is_as_alone(view, several, reads, method):
     pictures = [q.picture for q in several]
     regions = [q.evidence for q in several]

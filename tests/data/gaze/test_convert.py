@@ -16,9 +16,13 @@ from isotherm.data.gaze.store import MapOptions
 from isotherm.data.gaze.stores import open_gaze_store
 from isotherm.errors import InputError, OptionError
 from isotherm.progress import Progress
+from rigs.breadth import wide
 from rigs.gaze import SIZE, TIMES, maps_of, wandering
 
 T, M, OUT = (int(s) for s in GazeState)
+PAIRS = list(itertools.permutations(["zarr", "npz", "npy"], 2))
+ROUND = [("npz", "zarr"), ("npy", "npz"), ("zarr", "npy")]
+"""Each store once as what is read and once as what is written."""
 OPTIONS = MapOptions(size=SIZE, times_s=TIMES)
 ENDINGS = {"zarr": "n.zarr", "npz": "n.npz", "npy": "n", "points": "n.parquet"}
 
@@ -39,7 +43,7 @@ def converted(store, path, to, **options):
     return open_gaze_store(path)
 
 
-@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(["zarr", "npz", "npy"], 2)))
+@pytest.mark.parametrize(("first", "second"), [*ROUND, *wide(pair for pair in PAIRS if pair not in ROUND)])
 def test_maps_go_there_and_back_with_all_that_is_known(points, tmp_path, blocks, first, second):
     one = converted(points, tmp_path / f"1{ENDINGS[first]}", first, cells=(24, 32), sigma_px=10.0)
     two = converted(one, tmp_path / f"2{ENDINGS[second]}", second)

@@ -11,6 +11,7 @@ from isotherm.train.anticipation.read import read_clips
 from isotherm.train.anticipation.run import recipe_from, train_run
 from rigs.action_videos import plain_videos, write_actions, write_videos
 from rigs.anticipation import plain_anticipation
+from rigs.breadth import wide
 
 CROPS = {"area": [0.5, 1.0]}
 INDEX = torch.tensor([4, 1, 3])
@@ -44,8 +45,14 @@ def batches_of(training, epochs=5):
     return [training.batch(INDEX, torch.full((3,), epoch)) for epoch in range(epochs)]
 
 
-@pytest.mark.parametrize("augmentation", [CROPS, None], ids=["crops", "no crops"])
-@pytest.mark.parametrize("room", ["memory", "disk", "part", "nowhere"])
+ROOMS = ("memory", "disk", "part", "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("room", "augmentation"),
+    [*((room, CROPS) for room in ROOMS), ("memory", None), *wide((room, None) for room in ROOMS[1:])],
+    ids=lambda v: v if isinstance(v, str) else "crops" if v else "no crops",
+)
 def test_where_frames_are_kept_changes_nothing_but_how_often_videos_are_decoded(
     folder, tmp_path, opens, augmentation, room
 ):

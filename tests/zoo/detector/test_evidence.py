@@ -26,6 +26,7 @@ from isotherm.train.detection_precision import overlaps
 from isotherm.zoo.assets import asset
 from isotherm.zoo.detector.network import HeatmapDetectorConfig, random_detector, save_detector
 from isotherm.zoo.detector.view import HeatmapDetectorView, load, wrap
+from rigs.breadth import wide
 from rigs.view_checks import noise_picture
 
 SMALL = HeatmapDetectorConfig(names=("a", "b"), size=(64, 64), widths=(8, 16), depth=1, hidden=8)
@@ -174,9 +175,11 @@ FEW = {
 """Options with which slow methods are fast. A blank picture has no variance to divide by, so paths from it are rough: 9 % are lost here."""
 REFUSE = {"rollout": "attention", "legrad": "tokens", "legrad_final": "attention", "finercam": "only one target"}
 """What needs a transformer or several classes, and what is said."""
+FIRST = ("hirescam", "eigencam", "fullgrad", "integratedgradients", "ablationcam", "drise", "occlusion", "rollout")
+"""By gradients of a layer, by its values, through all layers, along a path, by channels and by pixels left out; and one that refuses."""
 
 
-@pytest.mark.parametrize("name", methods.ALL)
+@pytest.mark.parametrize("name", [*FIRST, *wide(name for name in methods.ALL if name not in FIRST)])
 def test_every_method_runs_or_says_why_not(view, pairs, name):
     method = replace(getattr(methods, name), **FEW.get(name, {}))
     if name in REFUSE:

@@ -16,6 +16,7 @@ from isotherm.train.detection_precision import Boxes, detection_average_precisio
 from isotherm.zoo.assets import asset
 from isotherm.zoo.detector.network import find_centres
 from isotherm.zoo.detector.view import SEEDS, load
+from rigs.breadth import wide
 from rigs.view_checks import (
     assert_block_moves_its_cell,
     assert_state_unchanged,
@@ -79,7 +80,7 @@ def test_the_recipe_beside_the_weights_is_of_these_weights_and_they_are_good(see
     assert float(precision.nanmean()) == pytest.approx(recipe["results"]["held_out"]["AP50"], abs=0.05)
 
 
-@pytest.mark.parametrize("size", [(480, 640), (300, 200)])
+@pytest.mark.parametrize("size", [pytest.param((300, 200)), *wide([pytest.param((480, 640))])])
 def test_objects_are_found_in_larger_and_other_shaped_pictures(view, size):
     some = list(scenes(HELD_OUT[300:315], SceneConfig(size=size)))
     figures = shares(found_in(view, some), truth(some))

@@ -18,6 +18,7 @@ from isotherm.train.grounding.build import open_grounding, save_grounding
 from isotherm.train.grounding.predict import output_maps
 from isotherm.zoo.grounding.view import GroundingView
 from isotherm.zoo.tiny_grounding.tables import draw_tables
+from rigs.breadth import wide
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_its_maps_are_the_predictions_to_the_bit(trained, picks):
         assert found.frame[row].allclose(frame[row][0], atol=1e-9)
 
 
-@pytest.mark.parametrize("layer", ["auto", "features"])
+@pytest.mark.parametrize("layer", ["auto", *wide(["features"])])
 def test_a_named_block_speaks_for_its_place(trained, picks, layer):
     """On 20 held-out instructions HiResCAM's strongest token of 8 pixels was the block's 19 times at the vision tokens."""
     near = []
