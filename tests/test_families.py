@@ -36,14 +36,13 @@ def cheap():
 FIRST = (
     "timm efficientnet",
     "timm deit",
-    "timm efficientvit_mit",
     "timm ghostnet",
     "transformers detr",
     "transformers deformable_detr",
     "transformers yolos",
     "transformers pp_ocrv5_server_det",
 )
-"""Convolutions, tokens, both; findings of queries behind one grid, behind several and among tokens, and of a map of text."""
+"""Convolutions, tokens; findings of queries behind one grid, behind several and among tokens, and of a map of text."""
 
 
 @pytest.mark.parametrize("key", [*FIRST, *wide(key for key in cheap() if key not in FIRST)])

@@ -14,6 +14,7 @@ import torch
 from isotherm import decode, losses, targets
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
+from rigs.breadth import wide
 
 SIZE = (14, 18)
 FRAMES = Frame.stack([Frame.letterbox((40, 60), SIZE).flipped(), Frame.resize((33, 70), SIZE).rotated(20)])
@@ -69,8 +70,16 @@ def jax_version(case) -> Callable[[Any], Any]:
     return decoded if fit_of_a_window else jax.jit(decoded)
 
 
-@pytest.mark.parametrize("maps", ["clean", "noisy", "noise"])
-@pytest.mark.parametrize("case", DECODERS)
+MAPS = ("clean", "noisy", "noise")
+FIRST = [
+    *product(("argmax", "soft_argmax", "moment_inverse", "least_squares"), MAPS),
+    ("soft_argmax of probabilities", "noise"),
+    ("least_squares, sigma fitted", "noisy"),
+]
+"""Every algorithm, another kind of maps, and a fit of more numbers."""
+
+
+@pytest.mark.parametrize(("case", "maps"), [*FIRST, *wide(row for row in product(DECODERS, MAPS) if row not in FIRST)])
 def test_decoders(jax64, case, maps):
     name, options = DECODERS[case]
     values = maps_for(name, options, peaks(maps))

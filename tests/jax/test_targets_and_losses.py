@@ -11,6 +11,7 @@ from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.points import State
 from oracles import arrays as oracle
+from rigs.breadth import wide
 
 SIZE = (6, 8)
 FRAMES = Frame.stack([Frame.letterbox((40, 60), SIZE).flipped(), Frame.resize((33, 70), SIZE).rotated(20)])
@@ -31,6 +32,7 @@ def tolerance(array):
     return {"atol": 1e-5 if array.dtype == "float32" else 1e-10, "rtol": 1e-5}
 
 
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32", *wide(["numpy-32", "jax-64"])], indirect=True)
 @pytest.mark.parametrize("kind", ["peak", "probability"])
 def test_targets_beside_loops(make, kind):
     _, points, cells = case()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 import warnings
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -64,7 +61,7 @@ def test_our_own_families_are_found_through_the_same_entry_points():
     assert set(families()) == OURS
 
 
-def test_a_package_that_is_installed_adds_its_models(tmp_path):
+def test_a_package_that_is_installed_adds_its_models(programs, tmp_path):
     """The page's package, word for word, installed in a folder of its own: by name, by prefix, as an object, on the command line."""
     site, kit = tmp_path / "site", tmp_path / "site" / "leafkit"
     info = site / "leafkit-1.0.dist-info"
@@ -78,7 +75,9 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leafkit\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[isotherm.models]\nleafkit = {toml}\n")
     script = (
-        "import sys, numpy as np, isotherm\n"
+        "import sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np, isotherm\n"
         "from isotherm.cli.main import entry\n"
         "from leafkit.family import LeafNet\n"
         "photo = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)\n"
@@ -93,8 +92,7 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
         "sys.argv = ['isotherm', 'layers', '--model', 'leafnet']\n"
         "entry()\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    ran = programs.run(script, [str(site)], cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     named, prefixed, wrapped, oblong, option, unknown, *layers = ran.stdout.splitlines()
     assert named.startswith("model: leafnet is leafkit's network of leaves | (8, 8)")

@@ -32,7 +32,7 @@ from isotherm.vlm.pixel_cells import places_of
 from isotherm.vlm.scores import Custom
 from isotherm.vlm.trace import TokenMap, record, token_values
 
-QUICK = {"masks": 8, "steps": 2, "channels": 4, "window": 16}
+QUICK = {"masks": 8, "cells": 4, "steps": 2, "channels": 4, "window": 16}
 """Settings that make a method that runs the model again do so a few times."""
 
 TRACE = {"biases": "bias", "attention": "attention"}

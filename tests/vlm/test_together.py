@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer, NextToken
 from isotherm.vlm.together import alike, questions_together, record_together
 from isotherm.vlm.trace import record
+from rigs.breadth import wide
 from rigs.vlm_models import FAMILIES
 
 
@@ -41,10 +44,21 @@ def test_vision_tokens_and_logits_are_those_of_each_by_itself(families, family):
         assert question.forwards == 1
 
 
+METHODS = ("attention_gradient", "gradcam", "propagation", "integrated_gradients", "attention")
+FIRST = [
+    ("qwen3_vl", "propagation"),
+    ("qwen3_vl", "gradcam"),
+    ("paligemma", "integrated_gradients"),
+    ("paligemma", "attention"),
+    ("idefics3", "attention_gradient"),
+    ("idefics3", "propagation"),
+]
+
+
 @pytest.mark.parametrize(
-    "method", ["attention_gradient", "gradcam", "propagation", "integrated_gradients", "attention"]
+    ("family", "method"),
+    [*FIRST, *wide(p for p in product(("qwen3_vl", "paligemma", "idefics3"), METHODS) if p not in FIRST)],
 )
-@pytest.mark.parametrize("family", ["qwen3_vl", "paligemma", "idefics3"])
 def test_maps_are_those_of_each_by_itself(families, family, method):
     view, _ = families(family)
     (chosen,), _ = token_methods(method)

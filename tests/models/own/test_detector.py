@@ -9,6 +9,7 @@ from torch import nn
 
 import isotherm
 from isotherm import Detection, explain
+from isotherm.cam.methods import RISE
 from isotherm.errors import AdapterError, OptionError, TargetError
 from isotherm.models.own.candidates import Candidates, best_fit, kept
 
@@ -98,7 +99,7 @@ def test_of_candidates_at_one_place_the_surest_is_the_finding():
 def test_a_class_and_a_side_of_a_finding_can_be_asked_for():
     (blue,) = explain(view(confidence=0.5), PICTURE, target="blue", trust="off")
     assert 60 <= strongest(blue)[0] <= 84
-    (second,) = explain(view(confidence=0.5), PICTURE, target=Detection(1), trust="off", method="rise")
+    (second,) = explain(view(confidence=0.5), PICTURE, target=Detection(1), trust="off", method=RISE(masks=16))
     assert second.values.shape[0] > 1
     with pytest.raises(TargetError):
         explain(view(confidence=0.5), PICTURE, target="green", trust="off")

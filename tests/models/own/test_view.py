@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from isotherm import explain, explain_many, open_model, scores
+from isotherm.cam.methods import RISE
 from isotherm.errors import LayerError, OptionError, TargetError, UnfitTargetError
 
 PICTURE = np.zeros((64, 64, 3), np.uint8)
@@ -103,14 +104,14 @@ def test_a_coarse_tensor_is_described_by_its_shape():
         explain(made("a coarse tensor"), PICTURE, size=64, names=["a"] * 6)
 
 
-def test_a_function_of_one_picture_is_judged_picture_by_picture():
+def test_a_function_of_one_picture_is_judged_picture_by_picture(quick_verdicts):
     """Changed pictures of the trust line go through the model one after another, and give what a function of rows gives."""
     net, target = made("rows of boxes"), FORMS["rows of boxes"][1]
     rows = explain(net, PICTURE, size=64, target=target, layers="neck.p4", smooth="augment")
     alone = explain(net, PICTURE, size=64, target=lambda out: out[0, :, 4].max(), layers="neck.p4", smooth="augment")
     assert np.allclose(rows[0].values, alone[0].values, atol=1e-6)
     assert rows.trust_lines == alone.trust_lines
-    for method in ("rise", "occlusion", "ablationcam", "integratedgradients", "scorecam"):
+    for method in (RISE(masks=16), "occlusion", "ablationcam", "integratedgradients", "scorecam"):
         one, other = (
             explain(net, PICTURE, size=64, target=t, layers="neck.p4", method=method, trust="off")
             for t in (target, lambda out: out[0, :, 4].max())

@@ -18,6 +18,7 @@ from isotherm.models.shared.probe import settled
 from isotherm.models.shared.squares import SQUARES, best_reading, judged, readings, square_inputs
 from isotherm.models.timm import view as timm_adapter
 from isotherm.models.torchvision import view as adapter
+from rigs.breadth import wide
 from rigs.view_checks import alive_cells, assert_block_moves_its_cell, noise_picture, record_at
 
 VIT = {"embed_dim": 64, "depth": 2, "num_heads": 16, "num_classes": 6, "img_size": 64}
@@ -234,7 +235,7 @@ LATE = {
 }
 
 
-@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize("name", [*wide(["coat_lite_tiny"]), *(name for name in LATE if name != "coat_lite_tiny")])
 def test_tokens_whose_grid_nobody_declares_are_found_behind_the_attention(name):
     config, size, start, grid = LATE[name]
     torch.manual_seed(0)

@@ -15,6 +15,7 @@ from isotherm.errors import AdapterError, LayerError, OptionError, WeightsError
 from isotherm.frame import Frame
 from isotherm.models.timm import view as adapter
 from isotherm.models.timm.layers import patch_of
+from rigs.breadth import wide
 from rigs.view_checks import (
     alive_cells,
     assert_block_moves_its_cell,
@@ -87,6 +88,7 @@ PROBED = {
     "mixer_s32_224": ({"img_size": 128, "num_classes": 6}, None),
     "hiera_tiny_224": ({"img_size": 64, "embed_dim": 24, "num_heads": 1, "stages": (1, 1, 1, 1), "num_classes": 6}, 64),
 }
+PROBED_FIRST = ("regnetx_002", "cait_xxs24_224", "hiera_tiny_224")
 
 
 def build(name, **config):
@@ -159,7 +161,7 @@ def test_a_block_in_the_picture_moves_the_cell_that_the_frame_says(views, name, 
     assert_block_moves_its_cell(view, layer, (90, 120), at, cells=1.0 if name in ("resnet10t", "convnext") else 0.75)
 
 
-@pytest.mark.parametrize("name", PROBED)
+@pytest.mark.parametrize("name", [*PROBED_FIRST, *wide(name for name in PROBED if name not in PROBED_FIRST)])
 def test_other_families_get_a_layer_by_running_them_once(name):
     config, size = PROBED[name]
     view = adapter.wrap(build(name, **config), size=size)
@@ -257,18 +259,18 @@ def test_the_last_block_of_a_class_token_vit_has_no_gradient_at_its_patches(view
         "tf_efficientnetv2_s.in21k_ft_in1k",
     ],
 )
-@pytest.mark.parametrize("source", [(300, 401), (401, 300), (57, 90)])
-def test_prepared_pixels_are_those_of_timms_own_transform(name, source):
+def test_prepared_pixels_are_those_of_timms_own_transform(name):
     from timm.data import create_transform, resolve_data_config
 
     with torch.device("meta"):
         model = timm.create_model(name)
     config = resolve_data_config(model=model)
-    picture = noise_picture(*source)
-    tensor, frame = adapter.preprocess_of(model).one(picture)
-    expected = create_transform(**config)(Image.fromarray(picture))
-    assert torch.equal(tensor, expected)
-    assert frame.size == tuple(config["input_size"][1:])
+    preprocess, transform = adapter.preprocess_of(model), create_transform(**config)
+    for source in ((300, 401), (401, 300), (57, 90)):
+        picture = noise_picture(*source)
+        tensor, frame = preprocess.one(picture)
+        assert torch.equal(tensor, transform(Image.fromarray(picture))), source
+        assert frame.size == tuple(config["input_size"][1:])
 
 
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])

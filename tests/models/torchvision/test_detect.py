@@ -89,7 +89,7 @@ def test_findings_are_the_models_own_and_carry_gradient_to_the_pyramid(views, na
     assert_state_unchanged(view, before)
 
 
-@pytest.mark.parametrize("name", ["retinanet", "fcos", "ssdlite"])
+@pytest.mark.parametrize("name", ["fcos", "ssdlite", *wide(["retinanet"])])
 def test_the_same_anchor_is_read_again(views, name):
     view = views(name)
     inputs, recording = record_at(view, PICTURES, gradient=False)
@@ -109,7 +109,7 @@ def test_the_same_anchor_is_read_again(views, name):
         torch.testing.assert_close(again.objectness, picked.objectness, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["faster", "mask", "keypoint"])
+@pytest.mark.parametrize("name", ["mask", "keypoint", *wide(["faster"])])
 def test_two_stage_models_score_the_pinned_box_itself(views, name):
     view = views(name)
     inputs, recording = record_at(view, PICTURES, gradient=False)

@@ -13,6 +13,7 @@ from isotherm.cam.view import Classification, Pins, Segmentation, TokenReader, V
 from isotherm.errors import AdapterError, InputError, LayerError, OptionError, WeightsError
 from isotherm.models.shared.preprocess import check_picture
 from isotherm.models.torchvision import view as adapter
+from rigs.breadth import wide
 from rigs.torchvision_classifiers import FAMILIES, small_vit
 from rigs.view_checks import (
     alive_cells,
@@ -39,7 +40,10 @@ def views():
     return get
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+FIRST = ("resnet18", "squeezenet", "densenet", "convnext", "vit", "swin")
+
+
+@pytest.mark.parametrize("name", [*FIRST, *wide(name for name in FAMILIES if name not in FIRST)])
 def test_the_view_answers_as_the_model_does_and_its_auto_layer_carries_gradient(views, name):
     view = views(name)
     assert isinstance(view, View)

@@ -19,6 +19,7 @@ from isotherm.jobs.explain.outputs import lines_of
 from isotherm.models.transformers.view import wrap
 from isotherm.ops.percent import percent
 from isotherm.relevance.modules import resolve
+from rigs.breadth import wide
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import TEXTS, activation, hit, processor, view_of
 from rigs.view_checks import assert_one_channel
@@ -37,6 +38,8 @@ CLASSIFIERS = (
     "siglip",
     "clip",
 )
+FIRST = ("vit", "swin", "convnext", "dinov2_registers", "siglip")
+"""Tokens behind a class token, windows, convolutions, tokens behind registers, and nothing but patches."""
 ENCODERS = ("dinov3", "dinov3_convnext", "clip_pair", "siglip_pair")
 PREFIX = {"vit": 1, "deit": 2, "beit": 1, "dinov2": 1, "dinov2_registers": 5, "siglip": 0, "clip": 1, "dinov3": 4}
 LAYER = {
@@ -145,7 +148,15 @@ def test_logits_and_embedding_are_the_models_own(family):
         assert found.embedding.shape == (2, 32)
 
 
-@pytest.mark.parametrize("family", [*CLASSIFIERS, *ENCODERS, "segformer"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        *FIRST,
+        "clip_pair",
+        "segformer",
+        *wide(f for f in (*CLASSIFIERS, *ENCODERS[:2], "siglip_pair") if f not in FIRST),
+    ],
+)
 def test_the_chosen_layer_has_gradient_in_every_cell(family):
     view = small(family) if family != "segformer" else view_of(family)
     choice = view.auto_layers()
@@ -160,7 +171,9 @@ def test_the_chosen_layer_has_gradient_in_every_cell(family):
     assert bool((cells != 0).any(1).all())
 
 
-@pytest.mark.parametrize("family", [*CLASSIFIERS, "dinov3", "clip_pair", "segformer"])
+@pytest.mark.parametrize(
+    "family", [*FIRST, "clip_pair", "segformer", *wide(f for f in (*CLASSIFIERS, "dinov3") if f not in FIRST)]
+)
 def test_a_bright_block_moves_the_cell_that_the_frame_says(family):
     view = view_of(family, size=128 if family in ("convnext", "resnet") else (96, 128))
     # a token too many or too few in front would move a transformer's map by one cell; in the others windows and

@@ -12,7 +12,8 @@ from isotherm.cam.view import View
 from isotherm.cli.main import main
 from isotherm.errors import UnfitTargetError
 from isotherm.runs.read import read_items
-from rigs.transformers_maps import DEPTH, depth_processor, depth_view, make_depth
+from rigs.breadth import wide
+from rigs.transformers_maps import depth_processor, depth_view, make_depth
 from rigs.transformers_models import picture
 from rigs.transformers_views import hit, view_of
 
@@ -24,7 +25,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("family", DEPTH)
+@pytest.mark.parametrize("family", ["depth_anything", "dpt", "zoedepth", *wide(["glpn"])])
 def test_depth_is_the_models_own_and_explained_at_the_end_of_the_encoder(family):
     view = depth_view(family)
     assert isinstance(view, View)

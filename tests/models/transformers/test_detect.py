@@ -17,10 +17,19 @@ from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.models.transformers.detect import overlaps
 from isotherm.models.transformers.view import wrap
 from isotherm.relevance.modules import resolve
+from rigs.breadth import wide
 from rigs.transformers_models import make, picture
-from rigs.transformers_views import LABELLED, activation, hit, processor, view_of
+from rigs.transformers_views import activation, hit, processor, view_of
 
 QUICK = ("detr", "rt_detr", "d_fine", "deformable_detr", "yolos")
+FAMILIES = [
+    "detr",
+    "deformable_detr",
+    "rt_detr",
+    "yolos",
+    *wide(["detr_segmentation", "conditional_detr", "rt_detr_v2", "d_fine"]),
+]
+"""Queries that are fixed, that read several levels, that are chosen anew, and that stand among the tokens; then their kin."""
 SOFTMAX = ("detr", "detr_segmentation", "yolos")
 PICTURES = (picture(90, 150), picture(120, 100, 1))
 
@@ -30,7 +39,7 @@ def threshold(view, inputs) -> float:
     return float(view.find(view.run(inputs), inputs).confidence.median())
 
 
-@pytest.mark.parametrize("family", LABELLED)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_findings_are_the_processors_own(family):
     everything = view_of(family)
     assert isinstance(everything, View)
@@ -59,7 +68,7 @@ def test_findings_are_the_processors_own(family):
         torch.testing.assert_close(source.float(), in_source[row]["boxes"], atol=1e-3, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", LABELLED)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_logits_explain_the_confidence_and_names_fit(family):
     view = view_of(family)
     inputs = view.prepare(PICTURES)
@@ -74,7 +83,7 @@ def test_logits_explain_the_confidence_and_names_fit(family):
     assert int(found.classes.max()) < 4
 
 
-@pytest.mark.parametrize("family", LABELLED)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_reach_every_seen_cell_of_the_chosen_layers(family):
     view = view_of(family)
     choice = view.auto_layers()
@@ -193,7 +202,7 @@ def test_detr_masks_cover_the_input():
     assert view_of("detr").find(view_of("detr").run(inputs), inputs).masks is None
 
 
-@pytest.mark.parametrize("family", QUICK)
+@pytest.mark.parametrize("family", ["detr", "rt_detr", "yolos", *wide(["d_fine", "deformable_detr"])])
 def test_maps_of_findings_and_nothing_left_behind(family):
     model = make(family).train()
     with torch.no_grad():  # transformers puts hooks of its own into some models when they first run

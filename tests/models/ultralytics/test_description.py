@@ -16,6 +16,7 @@ from isotherm.models.ultralytics.models import open_model
 from isotherm.models.ultralytics.view import load
 from isotherm.models.ultralytics.weights import open_yolo
 from isotherm.models.weights.permission import allowed_files
+from rigs.breadth import wide
 
 PLAIN = "nc: 2\nbackbone:\n  - [-1, 1, Conv, [8, 3, 2]]\nhead:\n  - [-1, 1, Classify, [nc]]\n"
 
@@ -60,7 +61,7 @@ print(json.dumps(said))
 """
 
 
-@pytest.mark.parametrize(("order", "safe"), [("before", None), ("before", "0"), ("after", "0")])
+@pytest.mark.parametrize(("order", "safe"), [("before", None), ("after", "0"), *wide([("before", "0")])])
 def test_nothing_runs_whatever_was_imported_and_set(tmp_path, programs, order, safe):
     marker = tmp_path / "marker"
     act = evil_activation(marker)

@@ -16,6 +16,7 @@ from isotherm.cam.view import Pins
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.ultralytics.view import EmbeddingPrompt, TextPrompt, VisualPrompt, load, wrap
 from isotherm.relevance.modules import resolve
+from rigs.breadth import wide
 from rigs.yolo_models import bus, embeddings, fresh, made, predict
 
 BOXES = [[40.0, 400.0, 260.0, 900.0], [660.0, 390.0, 809.0, 880.0], [5.0, 220.0, 800.0, 770.0]]
@@ -120,7 +121,7 @@ def test_classes_set_in_the_package_are_taken_over_even_as_inference_tensors():
     assert yolo.model.pe.is_inference()
 
 
-@pytest.mark.parametrize("classes", [[0, 1, 1], None], ids=["two classes", "one class"])
+@pytest.mark.parametrize("classes", [[0, 1, 1], *wide([None])], ids=["two classes", "one class"])
 def test_boxes_on_the_same_picture_as_predict(classes):
     import ultralytics  # noqa: F401  (predict below imports the predictor from it)
 

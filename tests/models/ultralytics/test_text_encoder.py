@@ -74,7 +74,7 @@ def test_other_words_find_other_things(place):
     one, other = (
         [
             part.label.rsplit(" ", 1)[1]
-            for part in isotherm.explain(WEIGHTS, PICTURE, classes=word, size=SIZE, trust="off").maps
+            for part in isotherm.explain(load(WEIGHTS, classes=word, size=SIZE), PICTURE, trust="off").maps
         ]
         for word in WORDS
     )
@@ -87,7 +87,7 @@ def test_a_file_of_the_encoder_that_is_damaged_is_named(place):
     (place / ENCODER).unlink()
     (place / ENCODER).write_bytes(b"no TorchScript")
     with pytest.raises(WeightsError, match=r"text encoder that turns .* cannot be had"):
-        isotherm.explain(WEIGHTS, PICTURE, classes="lamp", size=SIZE, trust="off")
+        load(WEIGHTS, classes="lamp", size=SIZE)
 
 
 def test_another_package_of_the_name_clip_is_told_from_the_one_that_is_needed(place, monkeypatch):
@@ -95,4 +95,4 @@ def test_another_package_of_the_name_clip_is_told_from_the_one_that_is_needed(pl
     (place / "other" / "clip" / "__init__.py").touch()
     monkeypatch.syspath_prepend(place / "other")
     with pytest.raises(WeightsError, match=r"installed is not OpenAI's CLIP.*pip uninstall clip"):
-        isotherm.explain(WEIGHTS, PICTURE, classes="lamp", size=SIZE, trust="off")
+        load(WEIGHTS, classes="lamp", size=SIZE)

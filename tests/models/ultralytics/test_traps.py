@@ -16,6 +16,7 @@ from isotherm.errors import AdapterError
 from isotherm.models.ultralytics.head import borrowed
 from isotherm.models.ultralytics.view import EmbeddingPrompt, wrap
 from isotherm.relevance.modules import resolve
+from rigs.breadth import wide
 from rigs.patch_maps import patch_maps
 from rigs.yolo_models import TINY_RTDETR, bus, embeddings, fresh, made, predict
 
@@ -54,7 +55,8 @@ def state_of(model: nn.Module) -> dict:
 
 
 @pytest.mark.parametrize(
-    "config", ["yolo11n-seg.yaml", "yolo26n.yaml", "yoloe-11s-seg.yaml", "yolo11n-pose.yaml", "yolo11n-obb.yaml"]
+    "config",
+    ["yolo11n-seg.yaml", "yolo26n.yaml", "yoloe-11s-seg.yaml", *wide(["yolo11n-pose.yaml", "yolo11n-obb.yaml"])],
 )
 def test_models_are_left_as_they_were(config):
     yolo = made(config)
@@ -110,7 +112,7 @@ def test_borrowed_attributes_are_given_back():
     assert vars(head) == before
 
 
-@pytest.mark.parametrize("config", ["yolo11n-seg.yaml", "yolo26n.yaml"])
+@pytest.mark.parametrize("config", ["yolo26n.yaml", *wide(["yolo11n-seg.yaml"])])
 def test_after_a_predict_the_head_holds_inference_tensors(config):
     _, used = predict(made(config), bus(), conf=0.4)
     model = used.backend.model
@@ -145,7 +147,7 @@ def test_frozen_fused_and_plain_models_agree():
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float16, *wide([torch.bfloat16])])
 def test_half_precision(dtype):
     yolo = fresh("yolo11n-seg.yaml")
     whole, _, _ = explain_all(wrap(yolo, size=320, confidence=0.4))
@@ -203,7 +205,7 @@ def test_end_to_end_and_one_to_many_read_different_branches_of_one_model():
     assert not b.corners
 
 
-@pytest.mark.parametrize("config", [TINY_RTDETR, "yolo12n.yaml", "yoloe-11s-seg.yaml", "yolo11n-seg.yaml"])
+@pytest.mark.parametrize("config", [TINY_RTDETR, "yolo12n.yaml", *wide(["yoloe-11s-seg.yaml", "yolo11n-seg.yaml"])])
 def test_one_picture_has_the_gradient_that_it_has_in_a_batch(config):
     """torch's CPU batch norm returns wrong gradients for a single picture whose gradient comes in odd strides."""
     view = wrap(made(config), size=320, confidence=0.3)

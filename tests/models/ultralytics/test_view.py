@@ -11,6 +11,7 @@ from isotherm.cam.view import Classification, Detections, Pins, View
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.models.ultralytics.view import load, wrap
 from isotherm.relevance.modules import resolve
+from rigs.breadth import wide
 from rigs.yolo_models import TINY_RTDETR, bus, fresh, made, predict
 
 DETECTORS = [
@@ -19,12 +20,15 @@ DETECTORS = [
     ("yolo11n-pose.yaml", {"conf": 0.5}),
     ("yolo11n-obb.yaml", {"conf": 0.4}),
     ("yolov8n.yaml", {"conf": 0.4, "iou": 0.4}),
-    ("yolo12n.yaml", {"conf": 0.4, "max_det": 17}),
-    ("yoloe-11s-seg.yaml", {"conf": 0.25}),
     ("yolo26n.yaml", {"conf": 0.4}),
     ("yolo26n.yaml", {"conf": 0.5, "nms": False, "max_det": 25}),
-    ("yolo26n-seg.yaml", {"conf": 0.5, "nms": False}),
     ("yolo26n-pose.yaml", {"conf": 0.6, "nms": False}),
+]
+"""Every task and option, with suppression and without."""
+MORE_DETECTORS = [
+    ("yolo12n.yaml", {"conf": 0.4, "max_det": 17}),
+    ("yoloe-11s-seg.yaml", {"conf": 0.25}),
+    ("yolo26n-seg.yaml", {"conf": 0.5, "nms": False}),
     ("yolo26n-obb.yaml", {"conf": 0.6, "nms": False}),
     ("yoloe-26s-seg.yaml", {"conf": 0.3}),
 ]
@@ -48,7 +52,9 @@ def in_source(boxes: torch.Tensor, inputs, picture: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("config", "arguments"), DETECTORS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values()))
+    ("config", "arguments"),
+    [*DETECTORS, *wide(MORE_DETECTORS)],
+    ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())),
 )
 def test_findings_are_those_of_predict(config, arguments):
     result, used = predict(made(config), bus(), **arguments)

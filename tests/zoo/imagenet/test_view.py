@@ -21,6 +21,7 @@ from isotherm.models.timm.view import build
 from isotherm.ops.resample import seen, to_source
 from isotherm.zoo.imagenet import view as imagenet
 from oracles import cam_formulas as oracle
+from rigs.breadth import wide
 
 FIRST = {
     "cat": ("tiger cat", 0.39),
@@ -189,7 +190,7 @@ PEERS = {
 }
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", ["gradcam", "gradcampp", *wide(["hirescam", "xgradcam", "layercam"])])
 def test_pytorch_grad_cam_gives_the_same_map(view, name):
     """At the layer's own cells, spread evenly and stretched as pytorch-grad-cam does it."""
     pgc = pytest.importorskip("pytorch_grad_cam", reason="pytorch-grad-cam is a test extra")

@@ -15,9 +15,9 @@ from rigs.breadth import wide
 from rigs.vlm_black_box import black_box
 from rigs.vlm_kin import EVERY, opened
 
-OPEN = {"qwen3_5": QwenLayout, "glm46v": QwenLayout, "mistral3": MeasuredLayout}
-"""The layout of a kin, with layers of linear attention and without, and the cheapest of those that are measured."""
-OTHERS = {"llama4": MeasuredLayout, "gemma4": MeasuredLayout, "ovis2": MeasuredLayout}
+OPEN = {"qwen3_5": QwenLayout, "mistral3": MeasuredLayout}
+"""The layout of a kin, with layers of linear attention among others, and the cheapest of those that are measured."""
+OTHERS = {"glm46v": QwenLayout, "llama4": MeasuredLayout, "gemma4": MeasuredLayout, "ovis2": MeasuredLayout}
 WIDE = (252, 437)
 """The size of the picture by which these models prove themselves: it is measured where a layout is, and kept."""
 
