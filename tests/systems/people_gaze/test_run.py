@@ -14,22 +14,31 @@ from isotherm.data.video import FrameChoice, read_frames
 from isotherm.draw.boxes import PALETTE
 from isotherm.errors import OptionError
 from isotherm.systems.people_gaze import GivenHeads, PeopleOptions, WholePicture, predict_gaze
-from isotherm.systems.people_gaze.parts import FRAMES
 from rigs.gaze_lle_pointing import PointingGaze
 from rigs.videos import write_clip
 
-COUNT = 70  # more than a part
+FRAMES = 20
+"""Of a part, where the package has 64."""
+COUNT = 24  # more than a part
 
 
 def heads_of_two(frames=COUNT):
-    """One stands at the left, the other walks to the right from frame 5 on, and nobody sees it at frame 10."""
+    """One stands at the left, the other runs to the right from frame 5 on, and nobody sees it at frame 10."""
     boxes = {}
     for i in range(frames):
         rows = [[10.0, 20, 30, 40, 0.9]]
         if i >= 5 and i != 10:
-            rows.insert(0, [40.0 + i, 50, 60 + i, 70, 0.8])
+            rows.insert(0, [40.0 + 3 * i, 50, 60 + 3 * i, 70, 0.8])
         boxes[i] = np.array(rows)
     return GivenHeads(boxes)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_parts():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("film", "look", "people"):
+            patch.setattr(f"isotherm.systems.people_gaze.{module}.FRAMES", FRAMES)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +64,21 @@ def test_each_person_has_places_and_states_through_all_frames(found):
     assert one.clip(times).state.tolist() == [0] * COUNT
     assert np.abs(one.clip(times).xy.numpy() - [50, 30]).max() < 0.05
     clip = two.clip(times)
-    gone = 48  # from there on the place lies beyond the right border
+    gone = 16  # from there on the place lies beyond the right border
     expected = [1] * 5 + [0] * 5 + [1] + [0] * (gone - 11) + [2] * (COUNT - gone)
     assert clip.state.tolist() == expected
     seen = np.flatnonzero(np.array(expected) == 0)
-    assert np.abs(clip.xy[seen].numpy() - np.stack([50 + seen + 30, np.full(len(seen), 60)], -1)).max() < 0.1
+    assert np.abs(clip.xy[seen].numpy() - np.stack([50 + 3 * seen + 30, np.full(len(seen), 60)], -1)).max() < 0.1
     assert any(getattr(m, "stage", "") == "looking at frames" and m.last for m in told if not isinstance(m, str))
 
 
 def test_maps_are_those_of_the_person_and_read_back_as_they_were(found):
     result, _ = found
     store = open_gaze_store(result.dpath / "person-02.zarr")
-    clip = store.clip(np.array([20, 69, 2]) / 25)
+    clip = store.clip(np.array([8, 23, 2]) / 25)
     assert clip.maps.shape == (3, 64, 64)
     peak = divmod(int(clip.maps[0].argmax()), 64)
-    assert np.abs(np.array([(peak[1] + 0.5) * 2, (peak[0] + 0.5) * 1.5]) - [100, 60]).max() <= 1
+    assert np.abs(np.array([(peak[1] + 0.5) * 2, (peak[0] + 0.5) * 1.5]) - [104, 60]).max() <= 1
     assert clip.maps[2].max() == 0
     assert clip.state.tolist() == [0, 2, 1]
     with np.load(result.dpath / "parts" / "000001.npz") as part:
@@ -83,10 +92,10 @@ def test_the_table_and_the_summary_say_the_same(found):
     assert len(rows) == COUNT + COUNT - 6
     walking = [r for r in rows if r["person"] == "2"]
     assert walking[0]["frame"] == "5"
-    assert (walking[0]["x"], walking[0]["state"], walking[0]["inside"]) == ("85.000", "tracked", "0.900")
+    assert (walking[0]["x"], walking[0]["state"], walking[0]["inside"]) == ("95.000", "tracked", "0.900")
     assert (walking[-1]["state"], walking[-1]["inside"]) == ("out_of_frame", "0.100")
     facts = json.loads((result.dpath / "people.json").read_text())
-    assert facts["people"][1]["frames"] == {"tracked": 42, "missing": 6, "out_of_frame": 22}
+    assert facts["people"][1]["frames"] == {"tracked": 10, "missing": 6, "out_of_frame": 8}
     assert json.loads((result.dpath / "run.json").read_text())["status"] == "finished"
 
 
@@ -94,13 +103,13 @@ def test_the_film_shows_heads_and_what_they_look_at(found):
     result, _ = found
     frames = list(read_frames(result.film))
     assert len(frames) == COUNT
-    picture = frames[30].array().astype(int)
+    picture = frames[12].array().astype(int)
     assert picture.shape == (410, 512, 3)  # four times as large as the video, and the command below
 
     def near(colour):
         return np.argwhere(np.abs(picture - np.array(colour)).sum(-1) < 120)[:, ::-1]
 
-    for colour, place in ((PALETTE[0], (200, 120)), (PALETTE[1], (440, 240))):
+    for colour, place in ((PALETTE[0], (200, 120)), (PALETTE[1], (464, 240))):
         assert np.linalg.norm(near(colour) - place, axis=1).min() < 4
 
 
@@ -120,12 +129,12 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_files(video, found, tmp_pa
     told = []
     torch.manual_seed(0)
     again = predict_gaze(PointingGaze(), video, heads_of_two(), out, options=options, say=told.append)
-    assert any("64 frames are done already" in str(m) for m in told)
+    assert any(f"{FRAMES} frames are done already" in str(m) for m in told)
     assert (out / "gaze.csv").read_bytes() == (found[0].dpath / "gaze.csv").read_bytes()
     assert again.people[1].gaze.xy.tobytes() == found[0].people[1].gaze.xy.tobytes()
     # of those who are left out now nothing stays
     torch.manual_seed(0)
-    rare = PeopleOptions(film=False, least_frames=65)
+    rare = PeopleOptions(film=False, least_frames=19)
     predict_gaze(PointingGaze(), video, heads_of_two(), out, options=rare)
     assert sorted(f.name for f in out.glob("*person-*")) == ["person-01.parquet", "person-01.zarr"]
 

@@ -51,7 +51,7 @@ def test_the_map_of_a_point_lies_on_it(trained):
     assert isinstance(view, View)
     (layer,) = view.auto_layers().layers
     assert layer.startswith("backbone")
-    for record in seen(4):
+    for record in seen(2):
         for number, name in enumerate(view.names):
             found = explain(view, record.picture, target=name, trust="off")[0]
             assert found.label == f"{name} peak"

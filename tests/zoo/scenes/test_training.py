@@ -114,7 +114,7 @@ def test_close_ups_come_first_and_then_every_scene_once_an_epoch(lessons):
 def test_it_learns(lessons, tmp_path):
     """One class of three is in every picture; the classifier finds which, on pictures that it has learnt from."""
     config = replace(
-        SMALL, steps=250, close_up_steps=0, batch=20, rate=1e-2, precision="float32", keep_every=250, log_every=10
+        SMALL, steps=120, close_up_steps=0, batch=20, rate=1e-2, precision="float32", keep_every=120, log_every=5
     )
     said = []
     net = replace(NET, widths=(8, 12, 16, 24))
