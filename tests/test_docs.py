@@ -26,7 +26,7 @@ DETECTOR_STEPS = ("train(Detector(), steps=60)", "train(Detector(), steps=6)")
 """The same of the detector that a page trains."""
 LONG_PAGES = (
     *("counting.md", "keypoints.md", "clips.md", "vlm.md", "gaze.md", "own_model.md", "drawing.md"),
-    *("imagenet.md", "yolo.md", "models.md", "grounding.md"),
+    *("imagenet.md", "yolo.md", "models.md", "grounding.md", "methods.md", "gaze_files.md"),
 )
 """Pages that make test-all follows: half of all the time, for what has tests of its own and commands of the README."""
 FURTHER_LINES = (
@@ -47,7 +47,6 @@ def workshop(tmp_path_factory):
     """A folder with what the documentation speaks of: photo.jpg, a folder, the recipes, and weights with random values."""
     import torch
     from PIL import Image
-    from torchvision.models import ResNet50_Weights, resnet50
     from ultralytics import YOLO
     from ultralytics.utils import ASSETS
     from ultralytics.utils import ROOT as PACKAGE
@@ -68,14 +67,21 @@ def workshop(tmp_path_factory):
     yolo = YOLO(described.with_name("yolo11n.yaml"))
     make_find(yolo.model, folder / "photo.jpg")
     yolo.save(folder / "yolo11n.pt")
-    cached = folder / "cache" / "checkpoints" / ResNet50_Weights.IMAGENET1K_V2.url.rpartition("/")[2]
-    cached.parent.mkdir(parents=True)
-    torch.save(resnet50().state_dict(), cached)
     before = torch.hub.get_dir()
     torch.hub.set_dir(str(folder / "cache"))
     lay_table(folder)
     yield folder
     torch.hub.set_dir(before)
+
+
+def lay_resnet(folder):
+    """Weights of torchvision's ResNet-50 where they are looked for, with random values."""
+    import torch
+    from torchvision.models import ResNet50_Weights, resnet50
+
+    cached = folder / "cache" / "checkpoints" / ResNet50_Weights.IMAGENET1K_V2.url.rpartition("/")[2]
+    cached.parent.mkdir(parents=True)
+    torch.save(resnet50().state_dict(), cached)
 
 
 def lay_table(folder):
@@ -176,6 +182,8 @@ def test_page(page, pieces, workshop, monkeypatch, capsys, tmp_path, quick_verdi
     monkeypatch.setattr(grounding, "recipe_of", shortened)
     monkeypatch.setattr(view, "input_size", lambda size, step: sized(DETECTOR_SIDE if size == 640 else size, step))
     monkeypatch.chdir(tmp_path if page.name in OF_PIXELS else workshop)
+    if any("--model resnet50" in piece for _, piece in pieces):
+        lay_resnet(workshop)
     if page.name in OF_PIXELS:
         shutil.copy(ASSETS / "bus.jpg", "photo.jpg")
     names = {"__name__": "documentation"}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rigs.browser import Browsers, Watched
+from rigs.browser import Browsers, Watched, context_of
 from rigs.studio_forks import know_facts
 from rigs.studio_server import running
 from rigs.videos import scene_clip
@@ -77,8 +77,17 @@ def described(studio):
     return is_described
 
 
+@pytest.fixture(scope="module")
+def wide_and_light(browser, cookies):
+    """The context of most pages, one after the other: it has the scripts of the studio, which are compiled only once."""
+    context = context_of(browser)
+    context.add_cookies(cookies)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page_of(browser, studio, cookies, described):
+def page_of(browser, studio, cookies, described, wide_and_light):
     """Makes pages that were let in; each must have ended without an error in its console, and without a request that
     the studio's description does not have.
 
@@ -87,9 +96,12 @@ def page_of(browser, studio, cookies, described):
     pages: list[Watched] = []
 
     def make(width: int = 1440, theme: str = "light", path: str | None = "/", **options) -> Watched:
-        watched = Watched(browser, url=studio.url, width=width, theme=theme, **options)
+        alone = pages or options or path is None or (width, theme) != (1440, "light")
+        context = None if alone else wide_and_light
+        watched = Watched(browser, url=studio.url, width=width, theme=theme, context=context, **options)
         pages.append(watched)
-        watched.context.add_cookies(cookies)
+        if alone:
+            watched.context.add_cookies(cookies)
         if path is not None:
             watched.open(path)
         return watched

@@ -173,7 +173,7 @@ def test_a_class_by_pressing_what_was_seen_and_by_its_name(desk, studio):
     assert options_of(studio, desk.explain())["cls"] == other
 
 
-def test_a_model_of_words_needs_a_question_and_its_answer_is_in_the_picture(desk, studio):
+def test_a_model_of_words_needs_a_question_and_a_word_of_its_answer_is_explained_by_pressing_it(desk, studio):
     desk.choose("Model", "tiny-vlm")
     desk.page.locator("#question button.go").click()
     problem = desk.page.locator("#question .problem")
@@ -187,6 +187,15 @@ def test_a_model_of_words_needs_a_question_and_its_answer_is_in_the_picture(desk
         words = [one["text"] for one in client.get(f"/api/runs/{run}/view/0").json()["words"]]
     assert words
     assert desk.stage.locator(".stage-words").get_by_role("button").all_inner_texts() == words
+    word = desk.page.get_by_role("group", name="Words of the answer").get_by_role("button").first
+    text = word.inner_text()
+    word.click()
+    expect(desk.page.locator("#ask-answerPart")).to_have_value(f"word:{text}")
+    run = desk.explain("scene-1")
+    assert options_of(studio, run)["target"] == f"word:{text}"
+    with studio.client() as client:
+        maps = client.get(f"/api/runs/{run}/view/0").json()["maps"]
+    assert [text in one["label"] for one in maps] == [True]
 
 
 def test_progress_place_and_cancel(page_of, studio):

@@ -97,19 +97,6 @@ def test_the_map_is_there_before_its_verdict_and_everything_says_so(page_of, stu
         assert run in [one["id"] for one in found]
 
 
-def test_a_question_right_behind_the_end_of_another_has_its_map_at_once(page_of, seeds):
-    """What the page puts off for the run that has ended must not swallow that there is another map."""
-    desk = StudioPage(page_of())
-    first = asked(desk, next(seeds))
-    cancel(desk)
-    verdict(desk).get_by_text("not checked").wait_for(timeout=RUN_MS)
-    desk.page.get_by_label("Seed", exact=True).fill(str(next(seeds)))
-    desk.page.locator("#question button.go").click()
-    other_run(desk, first)
-    verdict(desk).get_by_text(CHECKING).wait_for(timeout=RUN_MS)
-    cancel(desk)
-
-
 FRAMES = """() => {
     const later = window.setTimeout;
     window.setTimeout = (work, wait, ...more) => later(work, wait === 200 ? 60_000 : wait, ...more); // a slow machine is no tab that is hidden
@@ -172,10 +159,21 @@ def test_the_verdict_comes_into_its_place_and_is_told(page_of, seeds):
     desk.unfold("Can this map be believed?").get_by_role("img").first.wait_for()
 
 
-def test_who_draws_a_mark_goes_on_while_the_verdict_comes(page_of, studio, seeds):
-    """What is told of a run is drawn anew at its end: neither the tools nor a mark that is half drawn may go with it."""
+def test_a_question_behind_another_has_its_map_at_once_and_who_draws_a_mark_goes_on_while_its_verdict_comes(
+    page_of, studio, seeds
+):
+    """What the page puts off for the run that has ended must not swallow that there is another map. And what is told of
+    a run is drawn anew at its end: neither the tools nor a mark that is half drawn may go with it.
+    """
     desk = StudioPage(page_of())
-    run = asked(desk, next(seeds))
+    first = asked(desk, next(seeds))
+    cancel(desk)
+    verdict(desk).get_by_text("not checked").wait_for(timeout=RUN_MS)
+    desk.page.get_by_label("Seed", exact=True).fill(str(next(seeds)))
+    desk.page.locator("#question button.go").click()
+    other_run(desk, first)
+    verdict(desk).get_by_text(CHECKING).wait_for(timeout=RUN_MS)
+    run = desk.run()
     desk.page.get_by_role("button", name="Draw on the picture…").click()
     desk.page.get_by_role("button", name="Box", exact=True).click()
     at = desk.stage.bounding_box()

@@ -23,19 +23,19 @@ def run(studio):
     return studio.run_of("scene-1", model="detector", trust="off")
 
 
-@pytest.fixture
-def desk(page_of, run):
-    desk = StudioPage(page_of(path=f"/#run={run}"))
-    desk.shown("scene-1")
-    return desk
-
-
 @pytest.fixture(scope="module")
 def shared(browser, studio, cookies, described, run):
-    """A page for all tests that only press, and ask for no run."""
+    """A page for all tests, the last of which press in other runs."""
     with shared_page(browser, studio, cookies, described, path=f"/#run={run}") as page:
         StudioPage(page.watched).shown("scene-1")
         yield page
+
+
+@pytest.fixture
+def lent(shared, run):
+    """The page with the detector's run."""
+    with shared.lent(run) as desk:
+        yield desk
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,7 @@ def asked(desk, studio) -> dict:
     desk.more()
     desk.choose("Check", "off")
     run = desk.explain()
+    desk.page.locator("#work li").first.wait_for(state="detached")  # what comes at its end belongs to this test
     with studio.client() as client:
         return client.get(f"/api/runs/{run}").json()["options"]
 
@@ -95,9 +96,10 @@ def test_a_side_of_a_box_is_pressed_in_the_picture(lent, facts, side, beside):
     assert said.startswith(f"The {side} side of {facts['labels'][index]} is explained next.")
 
 
-def test_a_side_that_was_pressed_is_explained(desk, studio, facts):
-    press(desk, facts, *side_of(facts, 2, "top"))
-    options = asked(desk, studio)
+def test_a_side_that_was_pressed_is_explained(lent, studio, facts):
+    press(lent, facts, *middle_of(facts, 2))
+    press(lent, facts, *side_of(facts, 2, "top"))
+    options = asked(lent, studio)
     assert options["target"] == "top"
     assert [float(one) for one in options["box"].split(",")] == pytest.approx(facts["boxes"][2], abs=0.06)
 
@@ -110,14 +112,14 @@ def test_the_middle_of_a_finding_is_all_of_it_again(lent, facts):
     assert lent.page.locator("#ask-what").input_value() == "box"
 
 
-def test_the_class_of_a_finding_is_pressed_at_its_name_in_the_picture(desk, studio, facts):
-    name = desk.stage.locator(".boxes .box span").nth(1)
-    place, box = name.bounding_box(), desk.stage.bounding_box()
+def test_the_class_of_a_finding_is_pressed_at_its_name_in_the_picture(lent, studio, facts):
+    name = lent.stage.locator(".boxes .box span").nth(1)
+    place, box = name.bounding_box(), lent.stage.bounding_box()
     assert place["y"] >= box["y"]
-    desk.page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    lent.page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
     plain = re.sub(r"\s[\d.]+$", "", facts["labels"][1])
-    assert desk.page.get_by_label("Class", exact=True).input_value() == plain
-    assert asked(desk, studio)["cls"] == plain
+    assert lent.page.get_by_label("Class", exact=True).input_value() == plain
+    assert asked(lent, studio)["cls"] == plain
 
 
 def test_with_boxes_hidden_no_side_is_there_to_press(lent, facts):
@@ -131,27 +133,6 @@ def test_with_boxes_hidden_no_side_is_there_to_press(lent, facts):
     assert said.startswith(f"{label[0].upper()}{label[1:]} is explained next.")
     assert lent.page.locator("#ask-what").input_value() == "box"
     boxes.check()
-
-
-def test_a_class_of_a_picture_without_boxes_is_pressed_in_the_picture(page_of, studio):
-    run = studio.run_of("scene-2", model="scenes", trust="off")
-    desk = StudioPage(page_of(path=f"/#run={run}"))
-    desk.shown("scene-2")
-    text = pressed_in_the_picture(desk)
-    plain = re.sub(r"\s[\d.]+( %)?$", "", text)
-    assert desk.page.get_by_label("Class", exact=True).input_value() == plain
-    assert asked(desk, studio)["cls"] == plain
-
-
-def test_a_word_of_an_answer_is_pressed_in_the_picture(page_of, studio):
-    run = studio.run_of("shapes-1", model="tiny-vlm", prompt="how many red ?", trust="off")
-    desk = StudioPage(page_of(path=f"/#run={run}"))
-    desk.shown("shapes-1")
-    desk.watched.picture("answer")
-    text = pressed_in_the_picture(desk)
-    assert desk.page.locator("#ask-answerPart").input_value() == f"word:{text}"
-    options = asked(desk, studio)
-    assert (options["target"], options["prompt"]) == (f"word:{text}", "how many red ?")
 
 
 def pressed_in_the_picture(desk) -> str:
@@ -179,3 +160,21 @@ def test_sides_are_reached_by_keys(lent, facts):
             lent.page.keyboard.press(key)
         lent.page.keyboard.press("Enter")
         assert lent.page.locator("#said").inner_text().startswith(f"The {side} side of {facts['labels'][0]}")
+
+
+def test_a_class_of_a_picture_without_boxes_is_pressed_in_the_picture(shared, studio):
+    with shared.lent(studio.run_of("scene-2", model="scenes", trust="off")) as desk:
+        text = pressed_in_the_picture(desk)
+        plain = re.sub(r"\s[\d.]+( %)?$", "", text)
+        assert desk.page.get_by_label("Class", exact=True).input_value() == plain
+        assert asked(desk, studio)["cls"] == plain
+
+
+def test_a_word_of_an_answer_is_pressed_in_the_picture(shared, studio):
+    run = studio.run_of("shapes-1", model="tiny-vlm", prompt="how many red ?", trust="off")
+    with shared.lent(run) as desk:
+        desk.watched.picture("answer")
+        text = pressed_in_the_picture(desk)
+        assert desk.page.locator("#ask-answerPart").input_value() == f"word:{text}"
+        options = asked(desk, studio)
+        assert (options["target"], options["prompt"]) == (f"word:{text}", "how many red ?")

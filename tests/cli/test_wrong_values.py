@@ -13,6 +13,7 @@ from PIL import Image
 
 from isotherm.cli import main, options
 from isotherm.jobs import open_model
+from rigs.breadth import wide
 
 COMMANDS = {
     "Explain": ["explain", "a.png", "--model", "scenes"],
@@ -35,6 +36,8 @@ COMMANDS = {
     "GazeConvert": ["gaze", "convert", "a.parquet", "--to", "zarr"],
     "Lift": ["lift", "a.json"],
 }
+SOME = ("Explain", "Count", "EvalKeypoints", "TrainGrounding", "GazeImport", "Lift")
+"""One of each kind, for make test; the two longest lists of options are among them."""
 WORDS = {
     "--point": ["1", "1,2,3", "nan,1", "1,inf", ""],
     "--box": ["-1", "1,2,3", "0,0,inf,inf", "nan,0,9,9", "9,9,1,1", ","],
@@ -70,7 +73,7 @@ def wrong_values(flag: str, hint: Any) -> list[str]:
     return WORDS.get(flag, []) if "Path" not in text else []
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*SOME, *wide(name for name in COMMANDS if name not in SOME)])
 def test_wrong_values_are_refused_before_a_model_is_opened_and_leave_nothing(name, tmp_path, monkeypatch, capsys):
     def reached(*_args, **_options):
         raise ReachedError

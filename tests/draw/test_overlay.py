@@ -21,6 +21,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source
 from oracles import overlay as oracle
+from rigs.breadth import wide
 
 PLAIN = Style(colormap="inferno", lines=(), peak=False, negative="fill", unseen=False)
 """Colour and greying alone, so that every pixel follows from the definition."""
@@ -50,7 +51,8 @@ def frame(kind: str) -> Frame:
     }[kind]
 
 
-FRAMES = ["resize", "letterbox", "crop", "flip", "rotated", "one cell", "finer than the picture"]
+FRAMES = ["rotated", "one cell", "finer than the picture", *wide(["resize", "letterbox", "crop", "flip"])]
+"""A matrix with all of its entries comes first; those that make test leaves out are simpler ones."""
 
 
 def heatmap(kind: str = "resize", *, signed: bool = False, holes: bool = False) -> Heatmap:
@@ -154,7 +156,9 @@ def test_large_pictures_are_coloured_from_a_table_as_small_ones_are_directly(sty
     assert (directly != p).any()
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    "style", ["isotherm", "even", *wide(name for name in STYLES if name not in ("isotherm", "even"))]
+)
 def test_white_stays_white_under_white(style):
     """Colour times opacity is never above opacity, though both are rounded: their sum with the rest of a white pixel would be 256."""
     for colormap in ("gray", "inferno", "viridis", "coolwarm"):

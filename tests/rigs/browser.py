@@ -65,23 +65,39 @@ class Browsers:
         self._open = self._playwright = self._shared = None
 
 
+def context_of(browser: Any, width: int = 1440, theme: str = "light", **options: Any) -> Any:
+    """A context of Playwright's with a window of this width and theme, and further options."""
+    viewport = {"width": width, "height": HEIGHTS.get(width, 900)}
+    return browser.new_context(
+        viewport=viewport, color_scheme=theme, reduced_motion="reduce", accept_downloads=True, **options
+    )
+
+
 class Watched:
-    """A page in a context of its own, and everything that went wrong in it.
+    """A page, and everything that went wrong in it.
 
     Args:
         browser: of :class:`Browsers`.
         width: of the window, CSS pixels.
         theme: ``light`` or ``dark``.
         url: where paths begin.
+        context: that the page is opened in, of this width and theme, and that stays; None: one of its own.
         options: of Playwright's contexts.
     """
 
-    def __init__(self, browser: Any, *, url: str = "", width: int = 1440, theme: str = "light", **options: Any) -> None:
+    def __init__(
+        self,
+        browser: Any,
+        *,
+        url: str = "",
+        width: int = 1440,
+        theme: str = "light",
+        context: Any = None,
+        **options: Any,
+    ) -> None:
         self.url, self.width, self.theme = url, width, theme
-        viewport = {"width": width, "height": HEIGHTS.get(width, 900)}
-        self.context = browser.new_context(
-            viewport=viewport, color_scheme=theme, reduced_motion="reduce", accept_downloads=True, **options
-        )
+        self._stays = context is not None
+        self.context = context if self._stays else context_of(browser, width, theme, **options)
         self.problems: list[str] = []
         self.expected: list[str] = []
         """Parts of problems that a test brings about on purpose."""
@@ -149,6 +165,11 @@ class Watched:
         Raises:
             AssertionError: something went wrong in it that no test expected.
         """
-        self.context.close()
+        if self._stays:
+            self.context.remove_listener("page", self.watch)
+            for page in self.context.pages:
+                page.close()
+        else:
+            self.context.close()
         surprises = [line for line in self.problems if not any(part in line for part in self.expected)]
         assert not surprises, "\n".join(surprises)

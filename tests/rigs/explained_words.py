@@ -53,6 +53,7 @@ class Words:
         self._forms = forms
         longest = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, longest))})(?![\w-])", re.IGNORECASE)
+        self._read: dict[str, tuple[list[str], list[str]]] = {}
 
     def words_in(self, text: str) -> list[str]:
         """The technical words in a text; names such as RISE are no verbs."""
@@ -63,16 +64,24 @@ class Words:
                 found.append(word)
         return found
 
+    def _words_of(self, text: str) -> tuple[list[str], list[str]]:
+        """The technical words of a text and all others; most texts of a page are those of the look before."""
+        if text not in self._read:
+            rest = self._pattern.sub("|", text).lower()
+            others = re.findall(r"(?<![\w.#=:/-])[a-z]{2,}(?![\w=:/-]|\.\w)", rest)
+            self._read[text] = self.words_in(text), others
+        return self._read[text]
+
     def faults(self) -> list[str]:
         """What is wrong now: words that are not explained where they first appear, and explanations that are not there
         for the first appearance of a word."""
         page = json.loads(self.page.evaluate(SHOWN))
         first: dict[str, dict] = {}
         for piece in page["texts"]:
-            for word in self.words_in(piece["text"]):
+            technical, others = self._words_of(piece["text"])
+            for word in technical:
                 first.setdefault(word, piece)
-            rest = self._pattern.sub("|", piece["text"])
-            for word in re.findall(r"(?<![\w.#=:/-])[a-z]{2,}(?![\w=:/-]|\.\w)", rest.lower()):
+            for word in others:
                 self.plain.setdefault(word, piece["text"])
         self.shown |= set(first)
         wrong = [
