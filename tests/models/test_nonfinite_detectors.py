@@ -7,6 +7,7 @@ import torch
 
 from isotherm import explain
 from isotherm.errors import NonFiniteError
+from rigs.breadth import wide
 
 
 def spoilt(model, layer: str):
@@ -28,9 +29,8 @@ def why(*given, **options) -> NonFiniteError:
     ("name", "layer"),
     [
         ("faster", "roi_heads.box_predictor.cls_score"),
-        ("faster", "rpn.head.cls_logits"),
-        ("retinanet", "head.classification_head.cls_logits"),
         ("ssdlite", "head.regression_head.module_list.0.1"),
+        *wide([("faster", "rpn.head.cls_logits"), ("retinanet", "head.classification_head.cls_logits")]),
     ],
 )
 def test_torchvision(name, layer):
@@ -54,9 +54,13 @@ def test_yolo(layer):
     ("family", "layer"),
     [
         ("detr", "class_labels_classifier"),
-        ("rt_detr", "model.decoder.layers.0.mlp.fc1"),
         ("rt_detr", "model.decoder.layers.0.self_attn.k_proj"),
-        ("grounding_dino", "model.encoder.layers.0.fusion_layer.attn.out_vision_proj"),
+        *wide(
+            [
+                ("rt_detr", "model.decoder.layers.0.mlp.fc1"),
+                ("grounding_dino", "model.encoder.layers.0.fusion_layer.attn.out_vision_proj"),
+            ]
+        ),
     ],
 )
 def test_transformers(family, layer):

@@ -20,6 +20,7 @@ from isotherm.models.choose import open_view
 from isotherm.models.timm import view as timm_adapter
 from isotherm.models.torchvision import view as torchvision_adapter
 from isotherm.models.transformers import view as transformers_adapter
+from rigs.breadth import wide
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (70, 90, 3), dtype=np.uint8)
 IMAGENETS = "mean 0.485 0.456 0.406, std 0.229 0.224 0.225"
@@ -217,11 +218,15 @@ def test_the_processor_of_a_hub_model_declares_its_input():
         ("tiny-vlm", {"weights": "none"}),
         ("timm:test_resnet", {"weights": "none"}),
         ("shufflenet_v2_x0_5", {"weights": "none"}),
-        ("lraspp_mobilenet_v3_large", {"weights": "none"}),
-        ("ssdlite320_mobilenet_v3_large", {"weights": "none"}),
         ("yolo11n.yaml", {}),
         ("yolo11n.pt", {"weights": "none"}),
-        ("yolo11n-cls.yaml", {}),
+        *wide(
+            [
+                ("lraspp_mobilenet_v3_large", {"weights": "none"}),
+                ("ssdlite320_mobilenet_v3_large", {"weights": "none"}),
+                ("yolo11n-cls.yaml", {}),
+            ]
+        ),
     ],
 )
 def test_weights_that_isotherm_made_at_random_are_announced(name, options):

@@ -12,6 +12,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame
 from isotherm.models.ultralytics.input import GREY, letterbox, letterbox_pads
 from isotherm.models.ultralytics.view import wrap
+from rigs.breadth import wide
 from rigs.yolo_models import TINY_RTDETR, bus, made
 
 
@@ -41,12 +42,9 @@ def fed_by_predict(yolo, pictures: list[np.ndarray], size, **more) -> torch.Tens
 @pytest.mark.parametrize(
     "shapes",
     [
-        [(1080, 810)],
         [(333, 517)],
         [(40, 640)],
-        [(7, 3)],
-        [(320, 320)],
-        [(501, 500)] * 2,
+        *wide([[(1080, 810)], [(7, 3)], [(320, 320)], [(501, 500)] * 2]),
         [(480, 640), (640, 480), (97, 31)],
     ],
     ids=str,
