@@ -27,6 +27,7 @@ from isotherm.data.pictures import read_picture, read_picture_turn
 from isotherm.data.point_table import read_point_table
 from isotherm.data.video import probe_video, read_frames
 from isotherm.errors import InputError, OptionError
+from rigs.breadth import wide
 from rigs.videos import turn_clip, write_clip
 
 H, W = 30, 40
@@ -51,8 +52,15 @@ def marks(array):
     return [(float(x) + 0.5, float(y) + 0.5) for ((y, x),) in found]
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
+# every orientation in one format, and every format turned in one way
+@pytest.mark.parametrize(
+    ("suffix", "orientation"),
+    [
+        *((".png", orientation) for orientation in range(1, 9)),
+        *((suffix, 7) for suffix in (".tif", ".webp")),
+        *wide((suffix, turned) for suffix in (".tif", ".webp") for turned in range(1, 9) if turned != 7),
+    ],
+)
 def test_places_go_where_the_reader_of_pictures_puts_their_pixels(tmp_path, suffix, orientation):
     fpath = tmp_path / f"a{suffix}"
     if suffix == ".webp":
@@ -170,7 +178,7 @@ def fsc147(folder, **options):
 READERS = [coco, long_table, wide_table, beetles, jsonl, refcoco, fsc147]
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+@pytest.mark.parametrize("orientation", [1, 7, *wide([3, 6])])
 @pytest.mark.parametrize("reader", READERS)
 def test_places_of_stored_pixels_are_turned_with_the_picture(tmp_path, reader, orientation):
     want = marks(read_picture(turned_file(tmp_path / "a.png", orientation)).array)

@@ -13,6 +13,7 @@ from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.data.pictures import read_picture, read_picture_size
 from isotherm.errors import InputError
 from isotherm.points import State
+from rigs.breadth import wide
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8))
 
@@ -23,8 +24,15 @@ def exif(orientation):
     return tags.tobytes()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+# every orientation in one format, and every format turned in one way
+@pytest.mark.parametrize(
+    ("suffix", "orientation"),
+    [
+        *((".png", orientation) for orientation in range(1, 9)),
+        *((suffix, 6) for suffix in (".jpg", ".webp", ".tif")),
+        *wide((suffix, turned) for suffix in (".jpg", ".webp", ".tif") for turned in range(1, 9) if turned != 6),
+    ],
+)
 def test_the_size_is_that_of_the_picture_as_it_is_read(tmp_path, suffix, orientation):
     fpath = tmp_path / f"a{suffix}"
     PHOTO.save(fpath, exif=exif(orientation))

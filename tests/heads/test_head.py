@@ -58,7 +58,7 @@ def test_size_and_frame(head, name):
 
 
 @each
-@pytest.mark.parametrize("cell", [(3, 8), (6, 3), (4, 5)])
+@pytest.mark.parametrize("cell", [pytest.param((3, 8)), *wide([pytest.param((6, 3)), pytest.param((4, 5))])])
 def test_a_bright_cell_moves_the_map_there(head, name, cell):
     check_alignment(head, in_dim=8)
     centre = response_centre(head, in_dim=8, grid=(10, 12), cell=cell, trials=64)
