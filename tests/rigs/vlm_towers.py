@@ -66,11 +66,14 @@ def aria():
 
 
 def deepseek_ocr2():
-    """Queries behind SAM's features, in a language model that sees all of them, put tokens into an order of their own."""
+    """Queries behind SAM's features, in a language model that sees all of them, put tokens into an order of their own.
+
+    There are 144 of them for a tile and 256 for the whole, whatever the configuration says: as many as cells of 16 pixels.
+    """
     tokenizer = words("<image>", image_token="<image>")
     processor = hf.DeepseekOcr2Processor(
         image_processor=hf.DeepseekOcr2ImageProcessor(
-            size={"height": 64, "width": 64}, tile_size=48, max_patches=4, **COLOURS
+            size={"height": 256, "width": 256}, tile_size=192, max_patches=4, **COLOURS
         ),
         tokenizer=tokenizer,
         patch_size=PATCH,
@@ -82,6 +85,7 @@ def deepseek_ocr2():
         text_config=TEXT
         | {
             "vocab_size": len(tokenizer),
+            "mlp_layer_types": ["dense", "sparse"],
             "n_routed_experts": 4,
             "n_shared_experts": 1,
             "num_experts_per_tok": 2,
@@ -90,7 +94,7 @@ def deepseek_ocr2():
             "topk_group": 1,
         },
         vision_config={
-            "sam_config": sam | {"downsample_channels": [24, 32]},
+            "sam_config": sam | {"image_size": 256, "downsample_channels": [24, 32]},
             "encoder_config": {
                 "hidden_size": 32,
                 "intermediate_size": 64,

@@ -13,6 +13,7 @@ from torch import Tensor
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError, ShapeError
 from isotherm.models.transformers.vlm.checks import check_length, check_words
+from isotherm.models.transformers.vlm.prompts import picture_arguments
 from isotherm.vlm.batch import PromptBatch, Side, whole_grid
 from isotherm.vlm.tokens import TokenGrid
 
@@ -31,8 +32,6 @@ class BatchedPrompts:
         side: Side | None = None,
     ) -> PromptBatch:
         """As of :class:`isotherm.vlm.batch.BatchedView`."""
-        from PIL import Image
-
         sizes = _sizes(pictures, texts)
         for text in texts:
             check_words(text, self.marks, what="text", example="say what to look for, such as 'the red cup'")
@@ -43,7 +42,7 @@ class BatchedPrompts:
             inputs = self._placed(
                 self.processor(
                     text=[self._text("image", len(sizes), text, text_first) for text in texts],
-                    images=[[Image.fromarray(p) for p in several] for several in pictures],
+                    **picture_arguments(self.processor, pictures),
                     return_tensors="pt",
                     **padding,
                 )

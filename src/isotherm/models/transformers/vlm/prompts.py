@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,7 @@ def entering(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PaliGemma's processor makes labels in a way that numpy dislikes
         if video_fps is None:
-            inputs = processor(text=[text], images=[[Image.fromarray(p) for p in pictures]], return_tensors="pt")
+            inputs = processor(text=[text], **picture_arguments(processor, [pictures]), return_tensors="pt")
         else:
             inputs = processor(text=[text], **video_arguments(pictures, video_fps), return_tensors="pt")
     kept: dict[str, Any] = {}
@@ -155,6 +156,12 @@ def entering(
         )
     places = picture_positions(inputs["input_ids"], token_id)
     return kept["embeds"][0, places.to(model.device)].float(), inputs
+
+    """The pictures of each prompt for a processor; GOT-OCR's takes those of all prompts in a row, one for each mark."""
+    """The pictures of each prompt for a processor; GOT-OCR's takes those of all prompts in one row, one for each mark."""
+    images = [[Image.fromarray(p) for p in several] for several in pictures]
+    known = getattr(getattr(type(processor), "valid_processor_kwargs", None), "__annotations__", {})
+    return {"images": list(chain.from_iterable(images)) if "multi_page" in known else images}
 
 
 def video_arguments(frames: Sequence[Picture], fps: float) -> dict[str, Any]:

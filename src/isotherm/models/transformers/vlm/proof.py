@@ -22,7 +22,7 @@ from isotherm.models.transformers.vlm.layouts.layout import (
     coordinate_picture,
 )
 from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout
-from isotherm.models.transformers.vlm.prompts import entering
+from isotherm.models.transformers.vlm.prompts import entering, picture_arguments
 from isotherm.models.transformers.vlm.prompts import (
     picture_positions as picture_positions,
 )  # for those who look for it beside the others
@@ -175,12 +175,12 @@ def _sizes(layout: VisionLayout) -> list[Size]:
 
 def processed(processor: Any, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Any:
     """Pictures as one prompt of nothing else; without any words where there is an image processor only."""
-    shown = [Image.fromarray(picture) for picture in pictures]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PaliGemma's processor makes labels in a way that numpy dislikes
         if isinstance(getattr(processor, "image_token", None), str):
-            return processor(images=[shown], text=[processor.image_token * len(shown)], return_tensors="pt")
-        return processor(shown, return_tensors="pt")
+            text = [processor.image_token * len(pictures)]
+            return processor(text=text, **picture_arguments(processor, [pictures]), return_tensors="pt")
+        return processor([Image.fromarray(picture) for picture in pictures], return_tensors="pt")
 
 
 def _token(config: Any, what: str) -> int | None:

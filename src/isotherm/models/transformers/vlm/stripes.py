@@ -42,6 +42,10 @@ NUMBERS, MOST_TAKES = 512, 6
 """A token's numbers from which one noise suffices; where it has fewer, several are averaged, at most so many."""
 
 
+class UnmovedError(AdapterError):
+    """No vision token changes with the pixels."""
+
+
 @dataclass(frozen=True, eq=False)
 class Looks:
     """Where the tokens of a prompt's pictures look.
@@ -68,7 +72,8 @@ def measure_looks(entering: Entering, sizes: Sequence[Size], *, seed: int = 0) -
         seed: of the noise.
 
     Raises:
-        AdapterError: the pictures move no token at all, or more or fewer tokens come of changed ones.
+        UnmovedError: the pictures move no token at all.
+        AdapterError: more or fewer tokens come of changed ones.
     """
     first = _Take(entering, sizes, seed)
     takes = [first]
@@ -78,7 +83,7 @@ def measure_looks(entering: Entering, sizes: Sequence[Size], *, seed: int = 0) -
     assert isinstance(moved, Tensor)
     strongest = moved.amax(0)
     if not bool((strongest > 0).any()):
-        raise AdapterError("its vision tokens do not change with the pixels of the pictures")
+        raise UnmovedError("its vision tokens do not change with the pixels of the pictures")
     seen = strongest > SEEN * strongest[strongest > 0].median()
     picture = torch.where(seen, moved.argmax(0), -1)
     side = torch.tensor([[w, h] for h, w in sizes], dtype=torch.float64)[picture]

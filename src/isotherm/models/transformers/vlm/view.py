@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +31,7 @@ from isotherm.models.transformers.vlm.prompts import (
     UNUSED,
     at_door,
     language_model,
+    picture_arguments,
     picture_positions,
     prompt_text,
     video_arguments,
@@ -115,16 +118,13 @@ class TransformersVlm(BatchedPrompts):
         """As of :class:`isotherm.vlm.view.LanguageView`; the words before the pictures where a causal model's states
         there must know them.
         """
-        from PIL import Image
-
         check_question(pictures, prompt, self.marks)
-        images = [Image.fromarray(p) for p in pictures]
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", DeprecationWarning
             )  # PaliGemma's processor makes labels in a way that numpy dislikes
-            text = self._text("image", len(images), prompt, text_first)
-            inputs = self._processed(pictures, text=[text], images=[images])
+            text = self._text("image", len(pictures), prompt, text_first)
+            inputs = self._processed(pictures, text=[text], **picture_arguments(self.processor, [pictures]))
         check_length(inputs["input_ids"].shape[1], self.model.config, self.name)
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._prompt(inputs, prompt, pictures, known, self._token)
@@ -285,7 +285,7 @@ class TransformersVlm(BatchedPrompts):
         after = self.decoder.register_forward_hook(keep)
         try:
             with self._quiet(), self._before_decoder(put), seen:
-                logits = self.model(**inputs, use_cache=False, logits_to_keep=k + 1).logits
+                logits = self._reading(inputs)(use_cache=False, logits_to_keep=k + 1).logits
         except _Embedded:
             with self._quiet():
                 return Reading(
@@ -295,6 +295,13 @@ class TransformersVlm(BatchedPrompts):
         finally:
             after.remove()
         return Reading(logits[:, -(k + 1) :], kept[0])
+
+    def _reading(self, inputs: Mapping[str, Any]) -> Callable[..., Any]:
+        """The forward pass without pixels: of the language model alone where the whole cannot do without, as BLIP-2."""
+        if not _needs_pixels(self.model):
+            return partial(self.model, **inputs)
+        embeds = self.model.get_input_embeddings()(inputs["input_ids"])
+        return partial(self.model.language_model, inputs_embeds=embeds, attention_mask=inputs.get("attention_mask"))
 
     def pixels(self, prompt: PromptInputs) -> Tensor:
         return prompt.inputs[_fed(prompt)]
@@ -376,6 +383,11 @@ def _fed(prompt: PromptInputs) -> str:
     if prompt.video is not None:
         return "pixel_values_videos"
     return next(name for name in PIXEL_NAMES if name in prompt.inputs)
+
+
+def _needs_pixels(model: Any) -> bool:
+    pixels = inspect.signature(model.forward).parameters.get("pixel_values")
+    return pixels is not None and pixels.default is inspect.Parameter.empty
 
 
 class _Embedded(Exception):

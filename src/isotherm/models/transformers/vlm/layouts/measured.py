@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,7 +18,7 @@ from isotherm.frame import Size
 from isotherm.models.transformers.vlm.lattice import covered, grids_of
 from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VideoTokens, VisionLayout
 from isotherm.models.transformers.vlm.prompts import entering
-from isotherm.models.transformers.vlm.stripes import Looks, measure_looks
+from isotherm.models.transformers.vlm.stripes import Looks, UnmovedError, measure_looks
 from isotherm.relevance.still import still_attention
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 
@@ -53,8 +54,7 @@ class MeasuredLayout(VisionLayout):
     def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
         key = tuple((int(h), int(w)) for h, w in sizes)
         if key not in self._known:
-            with evaluating(self.model), still_attention():
-                looks = measure_looks(self._entering, key)
+            looks = self._looks(key)
             self._known[key] = [self._laid_out(looks, k, size) for k, size in enumerate(key)]
             self._add_placeless(looks, self._known[key])
         return self._known[key]
@@ -89,6 +89,23 @@ class MeasuredLayout(VisionLayout):
         raise AdapterError(
             f"which of its processor's values make each vision token of {self.name} is not known; choose a method that starts at the vision tokens, such as attention_gradient"
         )
+
+    def _looks(self, key: Sequence[Size]) -> Looks:
+        with evaluating(self.model):
+            try:
+                with still_attention():
+                    return measure_looks(self._entering, key)
+            except UnmovedError:
+                noise = np.random.default_rng(0)
+                first, second = (
+                    self._entering([noise.integers(0, 256, (*size, 3), dtype=np.uint8) for size in key])
+                    for _ in range(2)
+                )
+                if torch.equal(first, second):
+                    raise
+                raise UnknownPlacesError(
+                    f"the {len(first)} vision tokens of {self.name} stand for no place: pixels reach them by attention alone, in which each asks all of the picture"
+                ) from None
 
     def _entering(self, pictures: Sequence[Picture]) -> Float[Tensor, "n c"]:
         return entering(self.model, self.processor, pictures, token_id=self.token_id, name=self.name)[0]
