@@ -157,8 +157,9 @@ def entering(
     places = picture_positions(inputs["input_ids"], token_id)
     return kept["embeds"][0, places.to(model.device)].float(), inputs
 
+
+def picture_arguments(processor: Any, pictures: Sequence[Sequence[Picture]]) -> dict[str, Any]:
     """The pictures of each prompt for a processor; GOT-OCR's takes those of all prompts in a row, one for each mark."""
-    """The pictures of each prompt for a processor; GOT-OCR's takes those of all prompts in one row, one for each mark."""
     images = [[Image.fromarray(p) for p in several] for several in pictures]
     known = getattr(getattr(type(processor), "valid_processor_kwargs", None), "__annotations__", {})
     return {"images": list(chain.from_iterable(images)) if "multi_page" in known else images}
