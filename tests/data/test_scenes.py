@@ -41,8 +41,8 @@ def digest(scene) -> str:
 
 def test_the_same_seed_gives_the_same_bytes_in_any_order_and_process(drawn, programs, tmp_path):
     np.random.seed(1)  # noqa: NPY002 - the global state must not matter
-    again = [make_scene(seed) for seed in reversed(SEEDS)][::-1]
-    assert [digest(s) for s in again] == [digest(s) for s in drawn]
+    again = [make_scene(seed) for seed in reversed(SEEDS[:10])][::-1]
+    assert [digest(s) for s in again] == [digest(s) for s in drawn[:10]]
     script = "from isotherm.data.scenes import make_scene\nprint(make_scene(11).picture.tobytes().hex()[:20000])"
     other = programs.run(script, cwd=tmp_path).stdout.strip()
     assert other == drawn[11].picture.tobytes().hex()[:20000]
@@ -113,7 +113,7 @@ def test_occlusion_keeps_the_share_that_was_asked_for():
     """Each object again without what lies in front: what is left of it is at least the share asked for."""
     config = SceneConfig(objects=(3, 3), clutter=(12, 12), visible=0.8)
     hidden = 0
-    for seed in range(25):
+    for seed in range(12):
         scene = make_scene(seed, config)
         for i, k in enumerate(scene.labels):
             # area of the outline from its signed distance, on a grid ten times finer
