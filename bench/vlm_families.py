@@ -85,7 +85,7 @@ def examine(name: str, make: Any) -> dict[str, Any]:
     common = {"methods": works, "refused": refused, "judged": judged}
     if view.placeless:
         return common | {"layout": "no place", "why": view.placeless, "hit": covered_box(view), "tried": 4}
-    verdicts = [black_box(view, sizes) for sizes in SIZES]
+    verdicts = [black_box(view, sizes) for sizes in _taken(view)]
     prompt = view.ask([picture], "how many red ?")
     long = {}
     for size in LONG:
@@ -104,6 +104,19 @@ def examine(name: str, make: Any) -> dict[str, Any]:
         "near": min(v.near for v in verdicts),
         "long": long,
     }
+
+
+def _taken(view: Any) -> list[list[tuple[int, int]]]:
+    """The sizes of pictures of some prompts; where one picture is a prompt's most, of as many prompts."""
+    import numpy as np
+
+    from isotherm.errors import AdapterError
+
+    try:
+        view.ask([np.zeros((*size, 3), np.uint8) for size in SIZES[1]], "?")
+    except AdapterError:
+        return [sizes[:1] for sizes in SIZES]
+    return SIZES
 
 
 def _fault(error: Exception) -> str:

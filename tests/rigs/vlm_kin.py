@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from isotherm.models.transformers.vlm.view import TransformersVlm
+from rigs.vlm_askers import ASKERS
 from rigs.vlm_grids import GRIDS
 from rigs.vlm_models import FAMILIES
 from rigs.vlm_newest import NEWEST
@@ -13,7 +14,7 @@ from rigs.vlm_others import OTHERS
 from rigs.vlm_tiles import TILES
 from rigs.vlm_towers import TOWERS
 
-EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI
+EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS
 
 
 @cache

@@ -1,4 +1,5 @@
-"""Tiny models that read sounds and films as well as pictures, from config, and their processors: Qwen Omni, Nemotron, Muse."""
+"""Tiny models that read sounds and films as well as pictures, from config, and their processors: Qwen Omni, Nemotron, Muse,
+Inkling."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import transformers as hf
 
 from rigs.vlm_grids import EXPERTS, PIXELS, QWEN_CHAT, SIDES, VISION
 from rigs.vlm_others import named
-from rigs.vlm_parts import COLOURS, HIDDEN, MROPE, PATCH, QWEN_MARKS, TEXT, ids, seeded, template
+from rigs.vlm_parts import COLOURS, HIDDEN, MROPE, PATCH, QWEN_MARKS, SIDE, TEXT, VIT, ids, seeded, template
 
 SOUNDS = {
     "num_mel_bins": 16,
@@ -125,9 +126,126 @@ def muse_spark():
     )
 
 
+def nemotron_h_omni():
+    """One layer of Mamba and one of attention behind RADIO's tower."""
+    tokenizer = named(
+        image_token="<image>",
+        video_token="<video>",
+        audio_token="<so_embedding>",
+        image_start_token="<img>",
+        image_end_token="</img>",
+    )
+    processor = hf.NemotronH_Omni_Reasoning_V3Processor(
+        image_processor=hf.NemotronH_Omni_Reasoning_V3ImageProcessor(
+            **COLOURS, patch_size=PATCH, min_num_patches=16, max_num_patches=400, max_model_len=1024
+        ),
+        video_processor=hf.NemotronH_Omni_Reasoning_V3VideoProcessor(**COLOURS, patch_size=PATCH),
+        tokenizer=tokenizer,
+        feature_extractor=hf.ParakeetFeatureExtractor(),
+        chat_template=template("<image>", "<video>"),
+    )
+    config = hf.NemotronH_Omni_Reasoning_V3_Config(
+        text_config={name: value for name, value in TEXT.items() if name != "num_hidden_layers"}
+        | {
+            "model_type": "nemotron_h",
+            "vocab_size": len(tokenizer),
+            "layers_block_type": ["linear_attention", "full_attention"],
+            "ssm_state_size": 16,
+            "mamba_num_heads": 4,
+            "mamba_head_dim": 24,
+            "n_groups": 2,
+        },
+        vision_config=VIT
+        | {
+            "model_type": "radio",
+            "mlp_ratio": 2.0,
+            "patch_size": PATCH,
+            "image_size": SIDE,
+            "max_img_size": 96,
+            "video_temporal_patch_size": 2,
+        },
+        audio_config=None,
+        projector_hidden_size=64,
+        vision_hidden_size=32,
+        image_token_id=tokenizer.image_token_id,
+        video_token_id=tokenizer.video_token_id,
+        audio_token_id=tokenizer.audio_token_id,
+    )
+    return seeded(lambda: hf.NemotronH_Omni_Reasoning_V3(config)), processor
+
+
+BIASED = {
+    "swa_num_attention_heads": 3,
+    "swa_num_key_value_heads": 3,
+    "swa_head_dim": 16,
+    "sliding_window_size": 512,
+    "d_rel": 4,
+    "rel_extent": 64,
+    "layer_types": ["hybrid_sliding", "hybrid"],
+    "moe_intermediate_size": 32,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+}
+
+
+def inkling_mm_model():
+    """Each patch of 8 pixels is folded into one token by itself; no patch sees another before the language model."""
+    marks = {"image_token": "<|unused_200054|>", "audio_token": "<|unused_200053|>"}
+    tokenizer = named("<|content_image|>", "<|content_audio_input|>", **marks)
+    processor = hf.InklingProcessor(
+        image_processor=hf.InklingImageProcessor(**COLOURS, size={"height": 8, "width": 8}),
+        feature_extractor=hf.InklingFeatureExtractor(),
+        tokenizer=tokenizer,
+        chat_template=template("<|content_image|><|unused_200054|>"),
+    )
+    config = hf.InklingConfig(
+        text_config=TEXT
+        | BIASED
+        | {"vocab_size": len(tokenizer), "n_shared_experts": 1, "mlp_layer_types": ["dense", "sparse"]},
+        vision_config={"patch_size": 8, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4},
+        audio_config={"n_mel_bins": 8, "mel_vocab_size": 16},
+        **ids(
+            tokenizer,
+            image_token_id="<|unused_200054|>",
+            audio_token_id="<|unused_200053|>",
+            image_bos_token_id="<|content_image|>",
+            audio_bos_token_id="<|content_audio_input|>",
+        ),
+    )
+    return seeded(lambda: hf.InklingForConditionalGeneration(config)), processor
+
+
+def inkling2():
+    """A tower of attention between patches of 4 pixels, whose features are merged two by two."""
+    tokenizer = named(image_token="<|unused_200054|>")
+    processor = hf.Inkling2Processor(
+        image_processor=hf.Inkling2ImageProcessor(**COLOURS, size={"height": 8, "width": 8}),
+        tokenizer=tokenizer,
+        chat_template=template("<|unused_200054|>"),
+    )
+    config = hf.Inkling2Config(
+        text_config=TEXT
+        | BIASED
+        | {"vocab_size": len(tokenizer), "unpadded_vocab_size": len(tokenizer), "n_layers_per_attn_res_block": 1},
+        vision_config=VIT
+        | {
+            "patch_size": PATCH,
+            "spatial_merge_size": 2,
+            "posemb_grid_size": 8,
+            "projection_hidden_dim": 64,
+            "text_hidden_size": HIDDEN,
+        },
+        image_token_id=tokenizer.image_token_id,
+    )
+    return seeded(lambda: hf.Inkling2ForConditionalGeneration(config)), processor
+
+
 OMNI = {
     "qwen2_5_omni_thinker": qwen2_5_omni_thinker,
     "qwen3_omni_moe_thinker": qwen3_omni_moe_thinker,
     "muse_glimmer": muse_glimmer,
     "muse_spark": muse_spark,
+    "nemotron_h_omni": nemotron_h_omni,
+    "inkling_mm_model": inkling_mm_model,
+    "inkling2": inkling2,
 }

@@ -83,6 +83,8 @@ def test_patches_by_hand():
     assert float(found.sum()) == pytest.approx(12 * (3 - 0.75))
     assert float(found[0, :, :2, 2:].sum()) == pytest.approx(float(found.sum()))
     assert float(found[0, :, 4].abs().sum()) == 0
+    last = picture.movedim(1, -1)  # Inkling's processor gives colours last
+    torch.testing.assert_close(positive_per_patch(last, torch.ones_like(last), 2), found.movedim(1, -1))
     # a second tile that only fills up the batch has no gradient, and is no part of the mean
     filled, pulls = (torch.cat([values, torch.zeros_like(values)]) for values in (picture, torch.ones_like(picture)))
     torch.testing.assert_close(positive_per_patch(filled, pulls, 2)[:1], found)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from isotherm.cam.view import Picture
-from isotherm.errors import OptionError
+from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
 
 
@@ -47,6 +47,23 @@ def check_words(text: str, marks: Collection[str], *, what: str = "prompt", exam
     if mark is not None:
         raise OptionError(
             f"the {what} has {mark!r} in it, by which this model marks its pictures; leave it out: pictures are put into the prompt as they are given"
+        )
+
+
+def check_one_sequence(config: Any, name: str) -> None:
+    """Refuse a model with an encoder and a decoder: what writes the answer does not read the pictures' tokens.
+
+    Args:
+        config: of the model.
+        name: what to call the model.
+
+    Raises:
+        AdapterError: the answer is written by a decoder that asks an encoder.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        raise AdapterError(
+            f"{name} has its answers written by a decoder that asks an encoder by cross-attention: pictures and the question "
+            "are tokens of the encoder, and none of the decoder's; explain a model whose language model reads all of them in one sequence"
         )
 
 

@@ -48,12 +48,25 @@ def prompt_text(
                 f"give its processor a chat template that writes the model's mark of {kind} there{instead}"
             )
         return text
-    if getattr(processor, "num_query_tokens", None) is not None:  # BLIP-2's puts the marks there itself
+    mark = getattr(processor, f"{what}_token", None) or processor.tokenizer.convert_ids_to_tokens(token_id)
+    if getattr(processor, "num_query_tokens", None) is not None or _puts_marks(processor, f"{mark}"):
         if n > 1:
             raise AdapterError(f"{name} takes one {what} in a prompt; {n} were given: ask about each by itself")
         return prompt
-    mark = getattr(processor, f"{what}_token", None) or processor.tokenizer.convert_ids_to_tokens(token_id)
     return prompt + f"{mark}" * n if text_first else f"{mark}" * n + prompt
+
+
+def _puts_marks(processor: Any, mark: str) -> bool:
+    """Whether a processor puts a picture's mark into every prompt, as Fuyu's does, also where one is there."""
+
+    def marks(text: str) -> int:
+        _, (text, *_), *_ = processor.prepare_inputs_layout(images=[[Image.new("RGB", (8, 8))]], text=[text])
+        return text.count(mark)
+
+    try:
+        return 0 < marks("?") < marks(f"{mark}?")
+    except (AttributeError, KeyError, TypeError, ValueError):  # it has no such step, or one that needs more
+        return False
 
 
 def _chat(processor: Any, what: str, n: int, prompt: str, text_first: bool) -> str:
@@ -71,6 +84,21 @@ def language_model(model: Any) -> Any:
     decoder = model.get_decoder()
     has_head = getattr(decoder, "lm_head", None) is not None and hasattr(decoder, "model")
     return decoder.model if has_head else decoder
+
+
+def output_head(model: Any) -> Any:
+    """What makes logits of a language model's states: some models name only that of the language model inside of them.
+
+    Raises:
+        AdapterError: there is none.
+    """
+    heads = (part.get_output_embeddings() for part in model.modules() if hasattr(part, "get_output_embeddings"))
+    head = next((head for head in heads if head is not None), None)
+    if head is None:
+        raise AdapterError(
+            f"{type(model).__name__} has nothing that makes logits of its states (get_output_embeddings)"
+        )
+    return head
 
 
 def at_door(decoder: Any, hook: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> Any:

@@ -150,6 +150,10 @@ def prove_by_model(
 def image_token_id(config: Any) -> int:
     """The number of the token that stands for pictures in a prompt."""
     token = _token(config, "image")
+    if token is None and _token(config, "video") is not None:
+        raise AdapterError(
+            f"the configuration of {getattr(config, 'model_type', 'this model')!r} names a token for videos and none for pictures: it takes videos alone"
+        )
     if token is None:
         raise AdapterError(
             f"the configuration of {getattr(config, 'model_type', 'this model')!r} names no token for pictures (image_token_id or image_token_index)"

@@ -20,7 +20,13 @@ from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, InputError
 from isotherm.models.transformers.recompute import recomputed_layers
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
-from isotherm.models.transformers.vlm.checks import check_length, check_question, check_video, picture_marks
+from isotherm.models.transformers.vlm.checks import (
+    check_length,
+    check_one_sequence,
+    check_question,
+    check_video,
+    picture_marks,
+)
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
@@ -31,6 +37,7 @@ from isotherm.models.transformers.vlm.prompts import (
     UNUSED,
     at_door,
     language_model,
+    output_head,
     picture_arguments,
     picture_positions,
     prompt_text,
@@ -48,7 +55,7 @@ from isotherm.vlm.view import PromptInputs, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
 """Inputs with a value per token, and that of a token of the answer."""
-PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values")
+PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values", "image_patches")
 """Of the inputs that pictures become, as families call it."""
 PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
 
@@ -91,6 +98,7 @@ class TransformersVlm(BatchedPrompts):
         )
         self.family = str(model.config.model_type)
         self.name = name or f"{self.family} ({type(model).__name__})"
+        check_one_sequence(model.config, self.name)
         self._token = image_token_id(model.config)
         self.placeless = ""
         try:
@@ -289,8 +297,7 @@ class TransformersVlm(BatchedPrompts):
         except _Embedded:
             with self._quiet():
                 return Reading(
-                    read_after(self.decoder, self.model.get_output_embeddings(), last, shared, k + 1),
-                    last["inputs_embeds"][:, :0],
+                    read_after(self.decoder, output_head(self.model), last, shared, k + 1), last["inputs_embeds"][:, :0]
                 )
         finally:
             after.remove()
@@ -307,7 +314,7 @@ class TransformersVlm(BatchedPrompts):
         return prompt.inputs[_fed(prompt)]
 
     def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
-        patch = getattr(self.model.config.vision_config, "patch_size", 1)
+        patch = getattr(getattr(self.model.config, "vision_config", self.model.config), "patch_size", 1)
         side = patch[0] if isinstance(patch, list | tuple) else patch
         kept = positive_per_patch(pixels.float(), gradient.float(), int(side))
         if isinstance(self.layout, MeasuredLayout):
@@ -338,7 +345,7 @@ class TransformersVlm(BatchedPrompts):
         return known[key]
 
     def column(self, token: int) -> Float[Tensor, " d"]:
-        return self.model.get_output_embeddings().weight[token].detach()
+        return output_head(self.model).weight[token].detach()
 
     def _repeated(self, prompt: PromptInputs, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
         """The prompt without its pixels, b times, and the answer behind it."""

@@ -1,5 +1,5 @@
-"""Relevance of pixels, patch by patch, in the two forms in which processors give pictures: lists of patches, and
-squares.
+"""Relevance of pixels, patch by patch, in the forms in which processors give pictures: lists of patches, and squares
+with the colours first or last.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"
     would stand among what the picture shows.
 
     Args:
-        pixels, gradient: (patches, channels x pixels), as Qwen's processors list them, or (..., 3, h, w).
+        pixels, gradient: (patches, channels x pixels), as Qwen's processors list them, or (..., 3, h, w), or
+            (..., h, w, 3).
         patch: pixels per side. What is left over at the right and below, where a side is no multiple of a patch, no
             model sees; it gets 0.
     """
@@ -26,6 +27,9 @@ def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"
         mean = (pixels * used).sum(0) / used.sum().clamp(min=1)
         positive = (gradient * (pixels - mean)).sum(-1, keepdim=True).clamp(min=0)
         return (positive / pixels.shape[-1]).expand_as(pixels)
+    if pixels.shape[-3] != 3 == pixels.shape[-1]:
+        first = positive_per_patch(pixels.movedim(-1, -3), gradient.movedim(-1, -3), patch)
+        return first.movedim(-3, -1)
     *lead, channels, height, width = pixels.shape
     rows, columns = height // patch, width // patch
     cut = (..., slice(rows * patch), slice(columns * patch))
