@@ -18,6 +18,8 @@ from torch import Tensor
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, ShapeError
 
+PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values", "image_patches")
+"""Of the inputs that pictures become, as families call it."""
 UNUSED = ("labels", "video_metadata")
 """What processors give and a forward pass does not take."""
 

@@ -34,6 +34,7 @@ from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
 from isotherm.models.transformers.vlm.layouts.placeless import PlacelessLayout
 from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
 from isotherm.models.transformers.vlm.prompts import (
+    PIXEL_NAMES,
     UNUSED,
     at_door,
     language_model,
@@ -55,8 +56,6 @@ from isotherm.vlm.view import PromptInputs, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
 """Inputs with a value per token, and that of a token of the answer."""
-PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values", "image_patches")
-"""Of the inputs that pictures become, as families call it."""
 PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
 
 
