@@ -38,6 +38,7 @@ def _qwen_omni(prefix: str, *, text=None, vision=None, sounds=None):
         tokenizer=tokenizer,
         chat_template=QWEN_CHAT,
     )
+    processor.videos_kwargs = {"size": PIXELS}
     config = getattr(hf, f"{prefix}ThinkerConfig")(
         text_config=TEXT | {"vocab_size": len(tokenizer), "rope_parameters": dict(MROPE)} | (text or {}),
         vision_config=VISION | (vision or {}),

@@ -18,6 +18,7 @@ from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import record
 from rigs.breadth import wide
 from rigs.vlm_models import FAMILIES
+from rigs.vlm_omni import qwen2_5_omni_thinker
 
 NOTHING = torch.zeros(1, 0, dtype=torch.long)
 FIRST = [
@@ -209,6 +210,17 @@ def test_videos_have_a_map_per_moment(families, family):
     with torch.no_grad():
         true = view.model(**prompt.inputs, use_cache=False).logits[:, -1]
         torch.testing.assert_close(view.read(prompt, streams, NOTHING).logits[:, -1], true, atol=1e-5, rtol=1e-4)
+
+
+def test_where_moments_stand_in_time_is_read_with_the_words():
+    """Qwen Omni's thinker has no positions without it."""
+    view = TransformersVlm(*qwen2_5_omni_thinker())
+    frames = np.random.default_rng(1).integers(0, 255, (4, 16, 24, 3), dtype=np.uint8)
+    prompt = view.ask_video(list(frames), "?", fps=2.0)
+    with torch.no_grad():
+        true = view.model(**prompt.inputs, use_cache=False).logits[:, -1]
+        read = view.read(prompt, view.embed(prompt), NOTHING).logits[:, -1]
+    torch.testing.assert_close(read, true, atol=1e-5, rtol=1e-4)
 
 
 def test_the_shipped_model_sees_videos():

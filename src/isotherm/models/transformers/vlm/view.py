@@ -56,7 +56,7 @@ from isotherm.vlm.view import PromptInputs, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
 """Inputs with a value per token, and that of a token of the answer."""
-PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
+PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts", "video_second_per_grid")
 
 
 class TransformersVlm(BatchedPrompts):
@@ -182,7 +182,7 @@ class TransformersVlm(BatchedPrompts):
         }
         return {
             name: value.to(self.model.dtype)
-            if isinstance(value, Tensor) and value.is_floating_point() and name != "second_per_grid_ts"
+            if isinstance(value, Tensor) and value.is_floating_point() and "second_per_grid" not in name
             else value
             for name, value in inputs.items()
         }
