@@ -66,7 +66,7 @@ def black_box(view, sizes, *, most: int = 12, still: bool = True) -> Verdict:
             0
         ].tolist()
         changed = [picture.copy() for picture in noise]
-        left, top = int(x0), int(y0)
+        left, top = max(int(x0), 0), max(int(y0), 0)  # a cell at the edge may reach beyond it
         changed[k][top : max(int(y1), top + 1), left : max(int(x1), left + 1)] ^= 0xFF
         moved = (read(changed) - before).norm(dim=1)
         first, last = prompt.first[k], prompt.first[k + 1]

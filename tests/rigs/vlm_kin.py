@@ -9,12 +9,14 @@ from rigs.vlm_askers import ASKERS
 from rigs.vlm_grids import GRIDS
 from rigs.vlm_models import FAMILIES
 from rigs.vlm_newest import NEWEST
+from rigs.vlm_ocr import DOCUMENTS
 from rigs.vlm_omni import OMNI
 from rigs.vlm_others import OTHERS
+from rigs.vlm_recent import RECENT
 from rigs.vlm_tiles import TILES
 from rigs.vlm_towers import TOWERS
 
-EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS
+EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS | DOCUMENTS | RECENT
 
 
 @cache

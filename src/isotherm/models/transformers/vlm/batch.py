@@ -13,7 +13,7 @@ from torch import Tensor
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError, ShapeError
 from isotherm.models.transformers.vlm.checks import check_length, check_words
-from isotherm.models.transformers.vlm.prompts import picture_arguments
+from isotherm.models.transformers.vlm.prompts import picture_arguments, processor_options
 from isotherm.vlm.batch import PromptBatch, Side, whole_grid
 from isotherm.vlm.tokens import TokenGrid
 
@@ -44,6 +44,7 @@ class BatchedPrompts:
                     text=[self._text("image", len(sizes), text, text_first) for text in texts],
                     **picture_arguments(self.processor, pictures),
                     return_tensors="pt",
+                    **processor_options(self.processor, self.model),
                     **padding,
                 )
             )

@@ -5,6 +5,7 @@ processor.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout, 
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
 from isotherm.models.transformers.vlm.layouts.squares import CentreCropLayout, PanAndScanLayout, SquashedLayout
 from isotherm.models.transformers.vlm.layouts.tiles import IdeficsLayout, InternLayout
+from isotherm.models.transformers.vlm.prompts import picture_arguments, prompt_text
 from isotherm.models.transformers.vlm.proof import (
     PictureOptions,
     image_token_id,
@@ -60,8 +62,12 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
 
     Raises:
         UnknownPlacesError: none fits, and the tokens stand for no place.
-        AdapterError: none fits, and the model could not be measured.
+        AdapterError: none fits, and the model could not be measured; or its processor leaves questions out.
     """
+    if _leaves_questions_out(processor, config, model_type):
+        raise AdapterError(
+            f"the processor of {model_type!r} writes the same prompt whatever is asked, so no question about a picture reaches the model and no answer to one can be explained"
+        )
     reasons: list[str] = []
     kind = AdapterError
     try:
@@ -95,6 +101,20 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
         f"it is not known which pixels the vision tokens of {model_type!r} stand for, and a map would have to guess: "
         f"no layout proves itself ({'; '.join(reasons) or 'none applies'})"
     )
+
+
+def _leaves_questions_out(processor: Any, config: Any, name: str) -> bool:
+    """Whether a processor writes prompts of its own, as ShieldGemma 2's does: policies that a picture may break."""
+    try:
+        shown = picture_arguments(processor, [[coordinate_picture((48, 56))]])
+        token_id = image_token_id(config)
+        texts = [prompt_text(processor, "image", 1, text, token_id=token_id, name=name) for text in ("a", "a a a")]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PaliGemma's processor makes labels in a way that numpy dislikes
+            short, long = (processor(text=[t], **shown, return_tensors="pt")["input_ids"] for t in texts)
+    except (AdapterError, AttributeError, LookupError, TypeError, ValueError, RuntimeError):
+        return False  # it may fail for many reasons, which are said where it is needed
+    return bool(short.shape == long.shape and (short == long).all())
 
 
 def _simple(config: Any, processor: Any) -> Iterator[VisionLayout]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, ShapeError
+from isotherm.models.transformers.vlm.deepstack import BY_LAYER, deeper_tokens
 
 PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values", "image_patches")
 """Of the inputs that pictures become, as families call it."""
@@ -158,13 +159,15 @@ def entering(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PaliGemma's processor makes labels in a way that numpy dislikes
         if video_fps is None:
-            inputs = processor(text=[text], **picture_arguments(processor, [pictures]), return_tensors="pt")
+            shown = picture_arguments(processor, [pictures])
         else:
-            inputs = processor(text=[text], **video_arguments(pictures, video_fps), return_tensors="pt")
+            shown = video_arguments(pictures, video_fps)
+        inputs = processor(text=[text], **shown, **processor_options(processor, model), return_tensors="pt")
     kept: dict[str, Any] = {}
 
     def keep(kwargs: Mapping[str, Any]) -> None:
         kept["embeds"] = kwargs.get("inputs_embeds")
+        kept["deeper"] = deeper_tokens(kwargs) if kwargs.get(BY_LAYER) else []  # where nothing enters at the first
         raise _Entered
 
     arguments = {
@@ -185,7 +188,18 @@ def entering(
             f"the language model of {name} was not given embeddings, so its vision tokens cannot be seen"
         )
     places = picture_positions(inputs["input_ids"], token_id)
-    return kept["embeds"][0, places.to(model.device)].float(), inputs
+    tokens = kept["embeds"][0, places.to(model.device)]
+    return torch.cat([tokens, *(deeper.to(tokens) for deeper in kept["deeper"])], -1).float(), inputs
+
+
+def processor_options(processor: Any, model: Any) -> dict[str, bool]:
+    """Options without which a processor leaves out something that its model asks for.
+
+    Cosmos 3 Edge's model asks which tokens stand for pictures, and its processor does not say that by itself.
+    """
+    asks = "mm_token_type_ids" in inspect.signature(model.forward).parameters
+    off = getattr(processor, "return_mm_token_type_ids", None) is False
+    return {"return_mm_token_type_ids": True} if asks and off else {}
 
 
 def picture_arguments(processor: Any, pictures: Sequence[Sequence[Picture]]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from isotherm.models.transformers.vlm.checks import (
     check_video,
     picture_marks,
 )
+from isotherm.models.transformers.vlm.deepstack import deeper_tokens, with_deeper_tokens
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
@@ -41,6 +42,7 @@ from isotherm.models.transformers.vlm.prompts import (
     output_head,
     picture_arguments,
     picture_positions,
+    processor_options,
     prompt_text,
     video_arguments,
 )
@@ -167,7 +169,9 @@ class TransformersVlm(BatchedPrompts):
             InputError: it does not take pictures of this shape. Others of the same folder may well be taken.
         """
         try:
-            return self._placed(self.processor(**inputs, return_tensors="pt"))
+            return self._placed(
+                self.processor(**inputs, **processor_options(self.processor, self.model), return_tensors="pt")
+            )
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
             sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
             raise InputError(
@@ -237,8 +241,7 @@ class TransformersVlm(BatchedPrompts):
             )
         embeds = kept["inputs_embeds"]
         merged = embeds[:, prompt.positions.to(embeds.device)]
-        deeper = kept.get("deepstack_visual_embeds") or []
-        return (merged, *(s.unflatten(0, (len(embeds), -1)) for s in deeper))
+        return (merged, *(s.unflatten(0, (len(embeds), -1)) for s in deeper_tokens(kept)))
 
     def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
         with torch.no_grad(), self._quiet():
@@ -270,12 +273,8 @@ class TransformersVlm(BatchedPrompts):
             if len(streams) > 1:
                 where = torch.zeros(b, length, dtype=torch.bool, device=embeds.device)
                 where[:, positions] = True
-                changed |= {
-                    "visual_pos_masks": where,
-                    "deepstack_visual_embeds": [
-                        s.expand(b, -1, -1).to(embeds).reshape(-1, s.shape[-1]) for s in streams[1:]
-                    ],
-                }
+                deeper = [s.expand(b, -1, -1).to(embeds).reshape(-1, s.shape[-1]) for s in streams[1:]]
+                changed |= with_deeper_tokens(kwargs, deeper, where, self.model.config)
             if shared:
                 last.update({**kwargs, **changed})
                 raise _Embedded
