@@ -11,10 +11,12 @@ from isotherm.relevance.attention import (
     FormedRows,
     FusedRows,
     attention_probabilities,
-    hidden_keys,
     recorded_attention,
     watched_attention,
 )
+from isotherm.relevance.grad_mode import gradients_kept
+from isotherm.relevance.hidden import hidden_keys
+from isotherm.relevance.still import still_attention
 from rigs.attention_models import MODELS, left_behind, logits, timm_vit
 
 # --- whole matrices -----------------------------------------------------------------------------------
@@ -225,3 +227,40 @@ def test_hidden_keys_are_hidden_from_attention_that_is_written_out_as_from_fused
         ours = written()
     torch.testing.assert_close(ours, fused)
     assert not torch.allclose(written(), ours)
+
+
+def test_a_sink_is_no_token_that_attention_reads():
+    """A column beside the products, as GPT-OSS has it; what is left of each row sums to less than one."""
+    query, key, value, sink = (torch.randn(1, 2, 4, n) for n in (3, 3, 3, 1))
+    products = query @ key.transpose(-2, -1)
+    shares = torch.cat([products, sink], -1).softmax(-1)[..., :-1]
+
+    def written():
+        return F.softmax(torch.cat([products, sink], -1), -1)[..., :-1].to(value.dtype) @ value
+
+    products.requires_grad_()
+    with watched_attention() as watched, gradients_kept(nn.Identity(), begun=True):
+        output = written()
+    products = products.detach()
+    with recorded_attention(nn.Identity(), gradient=True) as calls:
+        recorded = written()
+    torch.testing.assert_close(watched[0].rows(0, slice(None)), shares[0])
+    assert watched[0].output is output
+    torch.testing.assert_close(calls[0].probabilities.detach(), shares)
+    (gradient,) = torch.autograd.grad(recorded.sum(), calls[0].probabilities)
+    torch.testing.assert_close(gradient[0], watched[0].gradient_rows(torch.ones(2, 4, 3), 0))
+    hide = torch.tensor([[False, True, False, False]])
+    with hidden_keys(hide):
+        hidden = written()
+    products = products.masked_fill(hide & ~torch.eye(4, dtype=torch.bool), -torch.inf)
+    torch.testing.assert_close(hidden, torch.cat([products, sink], -1).softmax(-1)[..., :-1] @ value)
+    with still_attention():
+        assert torch.equal(written(), value)
+
+
+def test_one_key_more_that_is_not_left_out_is_attention_to_others():
+    query, key, value = torch.randn(1, 2, 4, 3), torch.randn(1, 2, 5, 3), torch.randn(1, 2, 5, 3)
+    with watched_attention() as calls, still_attention():
+        output = Written().eval()(query, key, value)
+    torch.testing.assert_close(output, Written().eval()(query, key, value))
+    assert not calls

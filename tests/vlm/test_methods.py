@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from isotherm.errors import MethodError, OptionError
-from isotherm.relevance.attention import hidden_keys, watched_attention
+from isotherm.relevance.attention import watched_attention
+from isotherm.relevance.hidden import hidden_keys
 from isotherm.vlm.fills import filled
 from isotherm.vlm.guards import attention_sinks
 from isotherm.vlm.methods import (

@@ -11,7 +11,7 @@ is changed, and nothing is left behind. Three things are made of it:
 - :func:`watched_attention` lets every kernel run as always and keeps what the graph holds anyway: queries, keys, values
   and outputs. Any row of probabilities is computed from them when it is needed, and so is the gradient at it: from o =
   p v follows ds/dp = (ds/do) v^T, whatever computed o. Whole matrices would cost layers x heads x tokens squared.
-- :func:`hidden_keys` keeps tokens from being attended to.
+- :func:`isotherm.relevance.hidden.hidden_keys` keeps tokens from being attended to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -149,6 +149,9 @@ class Arguments(NamedTuple):
 class AttentionInterceptor(TorchFunctionMode):
     """Sees every attention of the forward passes inside of its block; what is done there a subclass decides."""
 
+    _beside: Tensor | None = None
+    """Probabilities with one column more than tokens, which is a sink's if it is left out of them."""
+
     def fused(self, call: Arguments) -> Tensor:
         """The output of one call of scaled_dot_product_attention."""
         return F.scaled_dot_product_attention(
@@ -166,12 +169,23 @@ class AttentionInterceptor(TorchFunctionMode):
         """The output of one softmax over the last of two equal dimensions, which is attention that is written out."""
         return softmax(products)
 
+    def written_out_with_sink(self, products: Tensor, softmax: Softmax) -> Tensor:
+        """The output of one softmax over one key more than there are queries: a sink, or attention to others."""
+        return softmax(products)
+
+    def without_sink(self, probabilities: Tensor) -> Tensor:
+        """What attention that is written out goes on with when the share of its sink is left out."""
+        return probabilities
+
     def otherwise(self, func, args, kwargs):
         """The output of any other operation: so many that each step counts."""
         return func(*args, **kwargs)
 
     def __torch_function__(self, func, types_, args=(), kwargs=None):  # type: ignore[override]
         if func not in INTERCEPTED:
+            if self._beside is not None and func == Tensor.__getitem__ and args[0] is self._beside:
+                output, self._beside = func(*args), None
+                return self.without_sink(output) if _is_square(output) else output
             return self.otherwise(func, args, kwargs or {})
         kwargs = dict(kwargs or {})
         if func is F.scaled_dot_product_attention:
@@ -179,9 +193,14 @@ class AttentionInterceptor(TorchFunctionMode):
         if func is F.multi_head_attention_forward:
             return self._multi_head(*args, **kwargs)
         products, *rest = args or (kwargs.pop("input"),)
-        if _is_square(products) and (rest[0] if rest else kwargs.get("dim")) in (-1, 3):
+        if (rest[0] if rest else kwargs.get("dim")) not in (-1, 3):
+            return func(products, *rest, **kwargs)
+        if _is_square(products):
             return self.written_out(products, lambda values: func(values, *rest, **kwargs))
-        return func(products, *rest, **kwargs)
+        if not _is_square(products, sinks=1):
+            return func(products, *rest, **kwargs)
+        self._beside = self.written_out_with_sink(products, lambda values: func(values, *rest, **kwargs))
+        return self._beside
 
     def _multi_head(self, *args, need_weights=True, average_attn_weights=True, **kwargs):
         # torch's own function, with our attention in its namespace: its mask and projection rules stay torch's.
@@ -272,6 +291,9 @@ class _InTheOpen(AttentionInterceptor):
     def written_out(self, products: Tensor, softmax: Softmax) -> Tensor:
         return self._keep(softmax(products))
 
+    def without_sink(self, probabilities: Tensor) -> Tensor:
+        return self._keep(probabilities)
+
     def weights(self, call: Arguments) -> Float[Tensor, "b a q k"]:
         assert self._last is not None  # those that the output was computed from
         return self._last
@@ -313,7 +335,9 @@ class _Watch(AttentionInterceptor):
         return output
 
     def written_out(self, products: Tensor, softmax: Softmax) -> Tensor:
-        probabilities = softmax(products)
+        return self.without_sink(softmax(products))
+
+    def without_sink(self, probabilities: Tensor) -> Tensor:
         self._formed = probabilities, probabilities
         return probabilities
 
@@ -328,39 +352,6 @@ class _Watch(AttentionInterceptor):
         elif output.shape == now.shape:  # another type, or dropout
             self._formed = probabilities, output
         return output
-
-
-@contextmanager
-def hidden_keys(keys: Bool[Tensor, "b l"]) -> Iterator[None]:
-    """Inside of the block nobody attends to these tokens but they themselves."""
-    with _Hide(keys):
-        yield
-
-
-class _Hide(AttentionInterceptor):
-    def __init__(self, keys: Tensor) -> None:
-        super().__init__()
-        self.keys = keys
-
-    def fused(self, call: Arguments) -> Tensor:
-        seen, near = self._seen(call.query.device)
-        if call.is_causal:
-            seen = seen & near.cumsum(-1).bool().T  # lower triangle
-        if (mask := call.attn_mask) is not None:
-            seen = seen & mask if mask.dtype == torch.bool else mask.masked_fill(~seen, torch.finfo(mask.dtype).min)
-        groups = call.query.shape[1] != call.key.shape[1]
-        return super().fused(Arguments(call.query, call.key, call.value, seen, scale=call.factor, enable_gqa=groups))
-
-    def written_out(self, products: Tensor, softmax: Softmax) -> Tensor:
-        if products.shape[-1] != self.keys.shape[-1]:
-            return softmax(products)
-        seen, _ = self._seen(products.device)
-        return softmax(products.masked_fill(~seen, torch.finfo(products.dtype).min))
-
-    def _seen(self, device: torch.device) -> tuple[Bool[Tensor, "b 1 l l"], Bool[Tensor, "l l"]]:
-        near = torch.eye(self.keys.shape[-1], dtype=torch.bool, device=device)
-        # a token that sees nothing at all would be undefined
-        return ~self.keys.to(device)[:, None, None, :] | near, near
 
 
 def attention_probabilities(
@@ -395,5 +386,7 @@ def attention_probabilities(
     return products.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
 
 
-def _is_square(products: Any) -> bool:
-    return isinstance(products, Tensor) and products.ndim == 4 and products.shape[-1] == products.shape[-2] > 1
+def _is_square(products: Any, *, sinks: int = 0) -> bool:
+    if not isinstance(products, Tensor) or products.ndim != 4:
+        return False
+    return products.shape[-1] - sinks == products.shape[-2] > 1

@@ -30,5 +30,8 @@ class _Still(AttentionInterceptor):
         return call.value.repeat_interleave(groups, -3) if groups > 1 else call.value.clone()
 
     def written_out(self, products: Tensor, softmax: Softmax) -> Tensor:
-        itself = torch.eye(products.shape[-1], dtype=products.dtype, device=products.device)
-        return itself.expand(products.shape)
+        return self.without_sink(products)
+
+    def without_sink(self, probabilities: Tensor) -> Tensor:
+        itself = torch.eye(probabilities.shape[-1], dtype=probabilities.dtype, device=probabilities.device)
+        return itself.expand(probabilities.shape)

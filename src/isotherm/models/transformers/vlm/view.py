@@ -49,7 +49,7 @@ from isotherm.models.transformers.vlm.prompts import (
 from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
 from isotherm.models.transformers.vlm.shares import tokens_of_values
 from isotherm.models.transformers.vlm.vocabulary import TokenizerVocabulary
-from isotherm.relevance.attention import hidden_keys
+from isotherm.relevance.hidden import hidden_keys
 from isotherm.relevance.still import still_attention
 from isotherm.vlm.graph import PIXELS, kept_graph
 from isotherm.vlm.patch_embedding import embedding_by_products
