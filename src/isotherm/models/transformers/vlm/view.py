@@ -338,8 +338,8 @@ class TransformersVlm(BatchedPrompts):
         if key not in known:
             start = pixels.detach().clone().requires_grad_()
             with self._quiet(), still_attention(), kept_graph(self.model, {}, start=PIXELS):
-                tokens = self._embedded(dict(prompt.inputs) | {_fed(prompt): start * 1.0}, prompt)[0][0]
-                known[key] = tokens_of_values(tokens, start)
+                streams = self._embedded(dict(prompt.inputs) | {_fed(prompt): start * 1.0}, prompt)
+                known[key] = tokens_of_values(torch.cat([stream[0] for stream in streams], -1), start)
         return known[key]
 
     def column(self, token: int) -> Float[Tensor, " d"]:
