@@ -7,7 +7,7 @@ import transformers as hf
 
 from rigs.vlm_grids import EXPERTS, PIXELS, QWEN_CHAT, SIDES, VISION
 from rigs.vlm_others import named
-from rigs.vlm_parts import COLOURS, HIDDEN, MROPE, PATCH, QWEN_MARKS, SIDE, TEXT, VIT, ids, seeded, template
+from rigs.vlm_parts import COLOURS, HALF, HIDDEN, MROPE, PATCH, QWEN_MARKS, SIDE, TEXT, VIT, ids, seeded, template
 
 SOUNDS = {
     "num_mel_bins": 16,
@@ -140,7 +140,7 @@ def nemotron_h_omni():
         image_processor=hf.NemotronH_Omni_Reasoning_V3ImageProcessor(
             **COLOURS, patch_size=PATCH, min_num_patches=16, max_num_patches=400, max_model_len=1024
         ),
-        video_processor=hf.NemotronH_Omni_Reasoning_V3VideoProcessor(**COLOURS, patch_size=PATCH),
+        video_processor=hf.NemotronH_Omni_Reasoning_V3VideoProcessor(norm_mean=HALF, norm_std=HALF, patch_size=PATCH),
         tokenizer=tokenizer,
         feature_extractor=hf.ParakeetFeatureExtractor(),
         chat_template=template("<image>", "<video>"),

@@ -10,6 +10,7 @@ from isotherm.api import explain, open_model
 from isotherm.data.shape_questions import HELD_OUT, make_question
 from isotherm.errors import AdapterError, MethodError, OptionError
 from isotherm.metrics.localisation import energy_inside
+from isotherm.models.transformers.vlm.prompts import picture_positions, video_arguments
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.ops.resample import to_source
 from isotherm.vlm import methods
@@ -18,7 +19,7 @@ from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import record
 from rigs.breadth import wide
 from rigs.vlm_models import FAMILIES
-from rigs.vlm_omni import qwen2_5_omni_thinker
+from rigs.vlm_omni import muse_glimmer, qwen2_5_omni_thinker
 
 NOTHING = torch.zeros(1, 0, dtype=torch.long)
 FIRST = [
@@ -221,6 +222,14 @@ def test_where_moments_stand_in_time_is_read_with_the_words():
         true = view.model(**prompt.inputs, use_cache=False).logits[:, -1]
         read = view.read(prompt, view.embed(prompt), NOTHING).logits[:, -1]
     torch.testing.assert_close(read, true, atol=1e-5, rtol=1e-4)
+
+
+def test_a_processor_that_writes_times_into_the_prompt_knows_them():
+    processor = muse_glimmer()[1]
+    frames = np.zeros((4, 16, 24, 3), np.uint8)
+    inputs = processor(text=["<|video|>"], **video_arguments(list(frames), 2.0), return_tensors="pt")
+    assert len(picture_positions(inputs["input_ids"], processor.video_token_id)) == 2 * 6
+    assert inputs["video_metadata"][0].timestamps == [0.0, 0.5, 1.0, 1.5]
 
 
 def test_the_shipped_model_sees_videos():

@@ -212,7 +212,7 @@ def picture_arguments(processor: Any, pictures: Sequence[Sequence[Picture]]) -> 
 def video_arguments(frames: Sequence[Picture], fps: float) -> dict[str, Any]:
     """A video for a processor, all of whose frames are to be shown."""
     facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
-    return {"videos": [np.stack(frames)], "video_metadata": [facts], "do_sample_frames": False}
+    return {"videos": [np.stack(frames)], "video_metadata": [facts], "do_sample_frames": False, "return_metadata": True}
 
 
 def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tensor, " k"]:
