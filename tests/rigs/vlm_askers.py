@@ -73,9 +73,8 @@ def florence2():
     """BART, whose encoder reads the picture's tokens in front of the words."""
     tokenizer = named(image_token="<image>")
     processor = hf.Florence2Processor(
-        image_processor=hf.CLIPImageProcessor(size=SQUARE, crop_size=SQUARE, do_center_crop=False, **COLOURS),
+        image_processor=hf.CLIPImageProcessor(size=SQUARE, do_center_crop=False, image_seq_length=65, **COLOURS),
         tokenizer=tokenizer,
-        num_additional_image_tokens=1,
     )
     config = hf.Florence2Config(
         text_config={

@@ -67,7 +67,8 @@ def _puts_marks(processor: Any, mark: str) -> bool:
         return text.count(mark)
 
     try:
-        return 0 < marks("?") < marks(f"{mark}?")
+        marked = marks(f"{mark}?")
+        return marked > 1 and 0 < marks("?") < marked
     except (AttributeError, KeyError, TypeError, ValueError):  # it has no such step, or one that needs more
         return False
 
