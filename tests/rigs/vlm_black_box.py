@@ -90,7 +90,7 @@ def _inner(picture: PictureTokens, grid):
 
 
 def covered_box(view, size=(48, 64)) -> int:
-    """How many of four places of a square of noise on grey are those that the map of covered pixels is strongest at: there is nothing to hide elsewhere."""
+    """How many of four places of a square of noise on grey the strongest cell of the map of covered pixels lies on, whole or in part: there is nothing to hide elsewhere."""
     from isotherm.vlm.explain import explain_answer
     from isotherm.vlm.methods import Occlusion
     from isotherm.vlm.scores import NextToken
@@ -107,6 +107,9 @@ def covered_box(view, size=(48, 64)) -> int:
         )
         values = torch.as_tensor(one.values).abs()
         row, column = divmod(int(values.argmax()), values.shape[1])
-        x, y = one.frame.points_to_source(torch.tensor([[column + 0.5, row + 0.5]]))[0].tolist()
-        right += left <= x <= left + w // 4 and top <= y <= top + h // 4
+        cell = torch.tensor([[column, row, column + 1, row + 1]]).double()
+        x0, y0, x1, y1 = one.frame.boxes_to_source(cell)[0].tolist()
+        right += (
+            x1 > left and x0 < left + w // 4 and y1 > top and y0 < top + h // 4
+        )  # the cell hides some of the square
     return right
