@@ -1,7 +1,7 @@
 """Which families of vision-language models of transformers are explained: each as a tiny model with random weights and its
 real processor, opened, put to the test by changed pixels, and explained by every method. Goes on where it was interrupted.
 
-Each has a process of its own, which is ended after a quarter of an hour: what takes so long is said to, and holds nobody up.
+Each has a process of its own, which is ended after an hour: what takes so long is said to, and holds nobody up.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ UNASKED = {
     "vision-encoder-decoder": NO_PROMPT,
 }
 """Families that this way of explaining cannot take, for what their classes in transformers do; no tiny model of them was made."""
-MINUTES = 15
+MINUTES = 60
 QUICK = ["qwen2_vl", "llava", "idefics2"]
 
 
