@@ -217,7 +217,8 @@ def test_where_moments_stand_in_time_is_read_with_the_words():
     """Qwen Omni's thinker has no positions without it."""
     view = TransformersVlm(*qwen2_5_omni_thinker())
     frames = np.random.default_rng(1).integers(0, 255, (4, 16, 24, 3), dtype=np.uint8)
-    prompt = view.ask_video(list(frames), "?", fps=2.0)
+    prompt = view.ask_video(list(frames), "?", fps=8.0)
+    assert prompt.inputs["video_second_per_grid"].tolist() == [2 / 8]  # two frames a moment
     with torch.no_grad():
         true = view.model(**prompt.inputs, use_cache=False).logits[:, -1]
         read = view.read(prompt, view.embed(prompt), NOTHING).logits[:, -1]
@@ -227,9 +228,24 @@ def test_where_moments_stand_in_time_is_read_with_the_words():
 def test_a_processor_that_writes_times_into_the_prompt_knows_them():
     processor = muse_glimmer()[1]
     frames = np.zeros((4, 16, 24, 3), np.uint8)
-    inputs = processor(text=["<|video|>"], **video_arguments(list(frames), 2.0), return_tensors="pt")
+    inputs = processor(text=["<|video|>"], **video_arguments(processor, list(frames), 2.0), return_tensors="pt")
     assert len(picture_positions(inputs["input_ids"], processor.video_token_id)) == 2 * 6
     assert inputs["video_metadata"][0].timestamps == [0.0, 0.5, 1.0, 1.5]
+
+
+def test_a_processor_that_stumbles_over_a_video_says_so(families):
+    """As Nemotron's does, which reads the metadata of a video as those of one of them."""
+    view, _ = families("qwen2_vl")
+
+    def stumbling(**_):
+        raise AttributeError("'list' object has no attribute 'fps'")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(view.processor), "__call__", lambda self, **inputs: stumbling(**inputs))
+        with pytest.raises(
+            AdapterError, match=r"stumbles over this question .*'fps'\); ask about its frames as pictures"
+        ):
+            view.ask_video([np.zeros((16, 24, 3), np.uint8)] * 2, "?", fps=2.0)
 
 
 def test_the_shipped_model_sees_videos():

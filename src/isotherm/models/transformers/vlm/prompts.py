@@ -162,7 +162,7 @@ def entering(
         if video_fps is None:
             shown = picture_arguments(processor, [pictures])
         else:
-            shown = video_arguments(pictures, video_fps)
+            shown = video_arguments(processor, pictures, video_fps)
         inputs = processor(text=[text], **shown, **processor_options(processor, model), return_tensors="pt")
     kept: dict[str, Any] = {}
 
@@ -206,14 +206,25 @@ def processor_options(processor: Any, model: Any) -> dict[str, bool]:
 def picture_arguments(processor: Any, pictures: Sequence[Sequence[Picture]]) -> dict[str, Any]:
     """The pictures of each prompt for a processor; GOT-OCR's takes those of all prompts in a row, one for each mark."""
     images = [[Image.fromarray(p) for p in several] for several in pictures]
-    known = getattr(getattr(type(processor), "valid_processor_kwargs", None), "__annotations__", {})
-    return {"images": list(chain.from_iterable(images)) if "multi_page" in known else images}
+    return {"images": list(chain.from_iterable(images)) if "multi_page" in _options(processor) else images}
 
 
-def video_arguments(frames: Sequence[Picture], fps: float) -> dict[str, Any]:
-    """A video for a processor, all of whose frames are to be shown."""
+def video_arguments(processor: Any, frames: Sequence[Picture], fps: float) -> dict[str, Any]:
+    """A video for a processor, all of whose frames are shown; Qwen Omni's reads the rate in a place of its own."""
     facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
-    return {"videos": [np.stack(frames)], "video_metadata": [facts], "do_sample_frames": False, "return_metadata": True}
+    rate = {"fps": fps} if "position_id_per_seconds" in _options(processor) else {}
+    return {
+        "videos": [np.stack(frames)],
+        "video_metadata": [facts],
+        "do_sample_frames": False,
+        "return_metadata": True,
+        **rate,
+    }
+
+
+def _options(processor: Any) -> Mapping[str, Any]:
+    """What a processor may be told, by name."""
+    return getattr(getattr(type(processor), "valid_processor_kwargs", None), "__annotations__", {})
 
 
 def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tensor, " k"]:

@@ -18,7 +18,6 @@ from isotherm.cam.capture import evaluating
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, InputError
-from isotherm.models.transformers.recompute import recomputed_layers
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
 from isotherm.models.transformers.vlm.checks import (
     check_length,
@@ -31,11 +30,10 @@ from isotherm.models.transformers.vlm.deepstack import deeper_tokens, with_deepe
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
-from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
 from isotherm.models.transformers.vlm.layouts.placeless import PlacelessLayout
+from isotherm.models.transformers.vlm.pixels import PixelRelevance
 from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
 from isotherm.models.transformers.vlm.prompts import (
-    PIXEL_NAMES,
     UNUSED,
     at_door,
     language_model,
@@ -47,12 +45,8 @@ from isotherm.models.transformers.vlm.prompts import (
     video_arguments,
 )
 from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
-from isotherm.models.transformers.vlm.shares import tokens_of_values
 from isotherm.models.transformers.vlm.vocabulary import TokenizerVocabulary
 from isotherm.relevance.hidden import hidden_keys
-from isotherm.relevance.still import still_attention
-from isotherm.vlm.graph import PIXELS, kept_graph
-from isotherm.vlm.patch_embedding import embedding_by_products
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import PromptInputs, Reading, Streams
 
@@ -61,7 +55,7 @@ PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
 PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts", "video_second_per_grid")
 
 
-class TransformersVlm(BatchedPrompts):
+class TransformersVlm(BatchedPrompts, PixelRelevance):
     """Fulfils :class:`isotherm.vlm.view.LanguageView`, and :class:`isotherm.vlm.batch.BatchedView`.
 
     Args:
@@ -145,7 +139,7 @@ class TransformersVlm(BatchedPrompts):
         if token is None:
             raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
         text = self._text("video", 1, prompt)
-        inputs = self._processed(frames[:1], text=[text], **video_arguments(frames, fps))
+        inputs = self._processed(frames[:1], text=[text], **video_arguments(self.processor, frames, fps))
         size = frames[0].shape[0], frames[0].shape[1]
         if isinstance(self.layout, MeasuredLayout):
             video = self.layout.video(size, len(frames), fps)
@@ -172,6 +166,11 @@ class TransformersVlm(BatchedPrompts):
             return self._placed(
                 self.processor(**inputs, **processor_options(self.processor, self.model), return_tensors="pt")
             )
+        except (AttributeError, LookupError, TypeError) as error:  # whatever a processor that nobody knows may do
+            instead = "; ask about its frames as pictures" if "videos" in inputs else ""
+            raise AdapterError(
+                f"the processor of {self.name} stumbles over this question ({type(error).__name__}: {error}){instead}"
+            ) from error
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
             sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
             raise InputError(
@@ -220,10 +219,6 @@ class TransformersVlm(BatchedPrompts):
         }
         with torch.no_grad():
             return tuple(s.clone() for s in self._embedded(inputs, first))
-
-    def embed_pixels(self, prompt: PromptInputs, pixels: Tensor) -> Streams:
-        with embedding_by_products(), recomputed_layers(self.model):
-            return self._embedded(dict(prompt.inputs) | {_fed(prompt): pixels}, prompt)
 
     def _embedded(self, inputs: Mapping[str, Any], prompt: PromptInputs) -> Streams:
         """The model's own forward pass up to its language model, of as many rows as the inputs have."""
@@ -308,40 +303,6 @@ class TransformersVlm(BatchedPrompts):
         embeds = self.model.get_input_embeddings()(inputs["input_ids"])
         return partial(self.model.language_model, inputs_embeds=embeds, attention_mask=inputs.get("attention_mask"))
 
-    def pixels(self, prompt: PromptInputs) -> Tensor:
-        return prompt.inputs[_fed(prompt)]
-
-    def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
-        patch = getattr(getattr(self.model.config, "vision_config", self.model.config), "patch_size", 1)
-        side = patch[0] if isinstance(patch, list | tuple) else patch
-        kept = positive_per_patch(pixels.float(), gradient.float(), int(side))
-        if isinstance(self.layout, MeasuredLayout):
-            token = self._token_of_values(prompt, pixels)
-            values = kept.new_zeros(len(prompt.positions) + 1).index_add(0, token + 1, kept.flatten())
-            return values[1:]  # what comes first belongs to none
-        if prompt.video is not None:
-            moments = self.layout.video_pixels(dict(prompt.inputs) | {_fed(prompt): kept}, [prompt.pictures[0].size])
-            seen = moments[0]
-        else:
-            seen = torch.cat(
-                self.layout.pixels(dict(prompt.inputs) | {_fed(prompt): kept}, [p.size for p in prompt.pictures])
-            )
-        values = seen.nan_to_num(0.0).sum(-1)
-        # the layout gives means; as much relevance as there is in the patches is in the tokens
-        return values * (kept.abs().sum() / values.abs().sum()) if float(values.abs().sum()) > 0 else values
-
-    def _token_of_values(self, prompt: PromptInputs, pixels: Tensor) -> Int[Tensor, " v"]:
-        """For each of the values that the vision tower is fed its token, once for each size of pictures."""
-        assert isinstance(self.layout, MeasuredLayout)
-        key = (prompt.video is not None, *(p.size for p in prompt.pictures))
-        known = self.layout.token_of_values
-        if key not in known:
-            start = pixels.detach().clone().requires_grad_()
-            with self._quiet(), still_attention(), kept_graph(self.model, {}, start=PIXELS):
-                streams = self._embedded(dict(prompt.inputs) | {_fed(prompt): start * 1.0}, prompt)
-                known[key] = tokens_of_values(torch.cat([stream[0] for stream in streams], -1), start)
-        return known[key]
-
     def column(self, token: int) -> Float[Tensor, " d"]:
         return output_head(self.model).weight[token].detach()
 
@@ -382,12 +343,6 @@ class TransformersVlm(BatchedPrompts):
             finally:
                 if inner is not None and hasattr(inner, "rope_deltas"):
                     inner.rope_deltas = deltas
-
-
-def _fed(prompt: PromptInputs) -> str:
-    if prompt.video is not None:
-        return "pixel_values_videos"
-    return next(name for name in PIXEL_NAMES if name in prompt.inputs)
 
 
 def _needs_pixels(model: Any) -> bool:
