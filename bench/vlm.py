@@ -15,6 +15,7 @@ logit, patches in the order in which the processor lists them. Random weights: t
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import statistics
 import sys
@@ -65,6 +66,12 @@ def judged(cells: Tensor, evidence: Tensor, shapes: Tensor) -> dict[str, float]:
         "auc": auc(pixels.flatten(), evidence.flatten()),
         "others": auc(pixels[shapes], evidence[shapes]),
     }
+
+
+def squared(values: Tensor) -> Tensor:
+    """A map of tokens, or of covered pixels, which has cells of its own, as rows and columns."""
+    side = math.isqrt(values.numel())
+    return values.detach().view(side, side)
 
 
 def auc(values: Tensor, positive: Tensor) -> float:
@@ -118,7 +125,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         for name, score in scores.items():
             (trace,) = record(question, score(question), needs)
             for method in every:
-                keep(f"{method.name} | {name}", guarded(method, [trace])[0][0].detach().view(6, 6), q, plain)
+                keep(f"{method.name} | {name}", squared(guarded(method, [trace])[0][0]), q, plain)
         keep("random", torch.rand(6, 6, generator=generator), q, plain)
         keep(
             "centre",
@@ -138,7 +145,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         with randomised(view.model, 1.0, seed=seed):
             other = Question.of(view, question.prompt)
             (trace,) = record(other, scores[score](question), chosen.needs)
-            shuffled = guarded(chosen, [trace])[0][0].detach().view(6, 6)
+            shuffled = squared(guarded(chosen, [trace])[0][0])
         keep("random weights", shuffled, q, plain)
     view.model.zero_grad(set_to_none=True)
     return {row: {f: statistics.fmean(v[f] for v in values) for f in FIGURES} for row, values in rows.items()}

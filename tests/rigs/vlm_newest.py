@@ -250,9 +250,10 @@ def phi4_multimodal():
         chat_template=template("<|endoftext10|>"),
     )
     config = hf.Phi4MultimodalConfig(
-        **{k: v for k, v in TEXT.items() if k != "head_dim"},
+        **{k: v for k, v in TEXT.items() if k not in ("head_dim", "max_position_embeddings")},
         vocab_size=len(tokenizer),
-        original_max_position_embeddings=1024,
+        max_position_embeddings=4096,
+        original_max_position_embeddings=4096,
         rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 1.0},
         vision_config={
             "hidden_size": 32,
