@@ -31,6 +31,15 @@ def of_boxes(*several, channels=300, seed=0):
 BOXES = [(0, 0, 14, 14), (14, 0, 28, 14), (20, 30, 48, 44), (186, 86, 200, 100), (0, 0, 200, 100)]
 
 
+def test_a_token_that_sees_one_pixel_is_measured_to_a_pixel():
+    """As some of Phi-4 multimodal's separators do; ever finer stripes were tried, until there was nothing left of a stripe."""
+    boxes = [(60, 20, 61, 21), (3, 90, 4, 91), (0, 0, 14, 14)]
+    looks = measure_looks(of_boxes(boxes), [(100, 200)])
+    assert (looks.centre[:2] - torch.tensor([[60.5, 20.5], [3.5, 90.5]])).abs().max() < 1
+    assert (looks.width[:2] >= 1).all()
+    assert (looks.width[:2] < 3).all()
+
+
 def test_centres_and_widths_are_those_of_the_boxes():
     looks = measure_looks(of_boxes(BOXES), [(100, 200)])
     boxes = torch.tensor(BOXES, dtype=torch.float64)

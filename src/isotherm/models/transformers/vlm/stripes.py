@@ -106,9 +106,10 @@ def _along(
             place += ((centre - place) / period).round() * period
         going = going & (contrast >= SHARP)
         centre = torch.where(going, place, centre)
-        width = torch.where(going, period * _even_width(contrast), width)
-        going = going & (width < BLURRED * period / FINER)
+        width = torch.where(going, (period * _even_width(contrast)).clamp(min=1), width)
         stripes *= FINER
+        # of what is within one pixel finer stripes tell no more, however fine they are
+        going = going & (width < BLURRED * period / FINER) & (side / stripes >= 1)
     return centre, width
 
 
