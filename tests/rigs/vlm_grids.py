@@ -81,6 +81,19 @@ GLM_MARKS = (
 )
 
 
+def glm_numbers(tokenizer) -> dict[str, int]:
+    """Of the marks of pictures and videos, as GLM's configurations name them."""
+    return ids(
+        tokenizer,
+        image_token_id="<|image|>",
+        video_token_id="<|video|>",
+        image_start_token_id="<|begin_of_image|>",
+        image_end_token_id="<|end_of_image|>",
+        video_start_token_id="<|begin_of_video|>",
+        video_end_token_id="<|end_of_video|>",
+    )
+
+
 def _glm(kind: str, processors: str, *, text=None, vision=None):
     tokenizer = words(*GLM_MARKS, image_token="<|image|>", video_token="<|video|>")
     chat = template("".join(GLM_MARKS[:3]), "".join(GLM_MARKS[3:]))
@@ -94,15 +107,7 @@ def _glm(kind: str, processors: str, *, text=None, vision=None):
         | {"vocab_size": len(tokenizer), "rope_parameters": {**MROPE, "partial_rotary_factor": 1.0}}
         | (text or {}),
         vision_config=VISION | {"image_size": 32} | (vision or {}),
-        **ids(
-            tokenizer,
-            image_token_id="<|image|>",
-            video_token_id="<|video|>",
-            image_start_token_id="<|begin_of_image|>",
-            image_end_token_id="<|end_of_image|>",
-            video_start_token_id="<|begin_of_video|>",
-            video_end_token_id="<|end_of_video|>",
-        ),
+        **glm_numbers(tokenizer),
     )
     return seeded(lambda: getattr(hf, f"{kind}ForConditionalGeneration")(config)), processor
 

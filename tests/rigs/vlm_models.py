@@ -19,6 +19,7 @@ from rigs.vlm_parts import (
     QWEN_MARKS,
     SIDE,
     TEXT,
+    TILED,
     VIT,
     ids,
     seeded,
@@ -248,12 +249,8 @@ def llava_onevision():
 def llava_next():
     """Tiles of 32 pixels, never shrunk, of each of several pictures; its tower has a class token."""
     tokenizer = words(image_token="<image>")
-    places = [[SIDE * i, SIDE * j] for i in range(1, 4) for j in range(1, 4) if i * j < 5]
-    pictures = hf.LlavaNextImageProcessor(
-        size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}, image_grid_pinpoints=places, **MIXED
-    )
     processor = hf.LlavaNextProcessor(
-        image_processor=pictures,
+        image_processor=hf.LlavaNextImageProcessor(**TILED),
         tokenizer=tokenizer,
         patch_size=PATCH,
         vision_feature_select_strategy="default",
@@ -271,7 +268,7 @@ def llava_next():
             "projection_dim": 32,
         },
         image_token_index=processor.image_token_id,
-        image_grid_pinpoints=places,
+        image_grid_pinpoints=TILED["image_grid_pinpoints"],
         image_seq_length=(SIDE // PATCH) ** 2,
     )
     return seeded(lambda: hf.LlavaNextForConditionalGeneration(config)), processor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import transformers as hf
 
-from rigs.vlm_grids import GLM_MARKS, PIXELS, QWEN_CHAT, SIDES, VISION, qwen_numbers
+from rigs.vlm_grids import GLM_MARKS, PIXELS, QWEN_CHAT, SIDES, VISION, glm_numbers, qwen_numbers
 from rigs.vlm_others import named
 from rigs.vlm_parts import COLOURS, HIDDEN, PATCH, QWEN_MARKS, SIDE, TEXT, VIT, ids, seeded, template, words
 from rigs.vlm_tiles import LLAMA, SIGLIP, SQUARE
@@ -82,15 +82,7 @@ def glm5_next():
             "hc_mult": 2,
         },
         vision_config=VISION | {"image_size": SIDE, "projection_intermediate_size": 64},
-        **ids(
-            tokenizer,
-            image_token_id="<|image|>",
-            video_token_id="<|video|>",
-            image_start_token_id="<|begin_of_image|>",
-            image_end_token_id="<|end_of_image|>",
-            video_start_token_id="<|begin_of_video|>",
-            video_end_token_id="<|end_of_video|>",
-        ),
+        **glm_numbers(tokenizer),
     )
     return seeded(lambda: hf.Glm5NextForConditionalGeneration(config)), processor
 

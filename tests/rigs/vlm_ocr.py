@@ -7,8 +7,8 @@ import transformers as hf
 
 from rigs.vlm_grids import LINEAR
 from rigs.vlm_models import IDEFICS_MARKS
-from rigs.vlm_others import named
-from rigs.vlm_parts import COLOURS, HIDDEN, MIXED, MROPE, PATCH, SIDE, TEXT, VIT, ids, seeded, template, words
+from rigs.vlm_others import minicpm
+from rigs.vlm_parts import COLOURS, HIDDEN, MIXED, MROPE, PATCH, SIDE, TEXT, TILED, VIT, seeded, template, words
 from rigs.vlm_tiles import SIGLIP
 from rigs.vlm_towers import SAM
 
@@ -40,12 +40,8 @@ def fast_vlm():
 def granite4_vision():
     """Pictures come into the language model at several of its layers, and the places of their tokens are zero before."""
     tokenizer = words(image_token="<image>")
-    places = [[SIDE * i, SIDE * j] for i in range(1, 4) for j in range(1, 4) if i * j < 5]
-    pictures = hf.LlavaNextImageProcessor(
-        size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}, image_grid_pinpoints=places, **MIXED
-    )
     processor = hf.Granite4VisionProcessor(
-        image_processor=pictures,
+        image_processor=hf.LlavaNextImageProcessor(**TILED),
         tokenizer=tokenizer,
         patch_size=PATCH,
         vision_feature_select_strategy="full",
@@ -63,7 +59,7 @@ def granite4_vision():
             "use_qformer_text_input": False,
         },
         image_token_index=processor.image_token_id,
-        image_grid_pinpoints=places,
+        image_grid_pinpoints=TILED["image_grid_pinpoints"],
         image_seq_length=16,
         vision_feature_select_strategy="full",
         downsample_rate="1/2",
@@ -99,37 +95,8 @@ def granite_docling():
 
 def minicpm_ocr():
     """Four times as many tokens as MiniCPM-V 4.6, whose processor and tower it has."""
-    marks = {
-        "image_token": "<unk_image>",
-        "video_token": "<unk_video>",
-        "image_start_token": "<image>",
-        "image_end_token": "</image>",
-        "slice_start_token": "<slice>",
-        "slice_end_token": "</slice>",
-        "image_id_start_token": "<image_id>",
-        "image_id_end_token": "</image_id>",
-    }
-    tokenizer = named(**marks)
-    sides = {"patch_size": PATCH, "scale_resolution": SIDE, "max_slice_nums": 4}
-    processor = hf.MiniCPMOcrProcessor(
-        image_processor=hf.MiniCPMOcrImageProcessor(**sides, **COLOURS),
-        video_processor=hf.MiniCPMOcrVideoProcessor(**sides, **COLOURS),
-        tokenizer=tokenizer,
-        chat_template=template("<unk_image>", "<unk_video>"),
-    )
-    config = hf.MiniCPMOcrConfig(
-        text_config=TEXT
-        | LINEAR
-        | {
-            "model_type": "qwen3_5_text",
-            "vocab_size": len(tokenizer),
-            "rope_parameters": {**MROPE, "partial_rotary_factor": 1.0},
-        },
-        vision_config=VIT | {"image_size": SIDE, "patch_size": PATCH, "insert_layer_id": 0},
-        insert_layer_id=0,
-        **ids(tokenizer, image_token_id="<unk_image>", video_token_id="<unk_video>"),
-    )
-    return seeded(lambda: hf.MiniCPMOcrForConditionalGeneration(config)), processor
+    rope = {**MROPE, "partial_rotary_factor": 1.0}
+    return minicpm("MiniCPMOcr", pictures="MiniCPMOcr", **LINEAR, model_type="qwen3_5_text", rope_parameters=rope)
 
 
 def unlimited_ocr():

@@ -110,15 +110,18 @@ def qianfan_ocr():
     return seeded(lambda: hf.QianfanOCRForConditionalGeneration(config)), processor
 
 
+GEMMA4_MARKS = {
+    "image_token": "<|image|>",
+    "boi_token": "<|image>",
+    "eoi_token": "<image|>",
+    "audio_token": "<|audio|>",
+    "boa_token": "<|audio>",
+    "eoa_token": "<audio|>",
+}
+
+
 def gemma4():
-    tokenizer = named(
-        image_token="<|image|>",
-        boi_token="<|image>",
-        eoi_token="<image|>",
-        audio_token="<|audio|>",
-        boa_token="<|audio>",
-        eoa_token="<audio|>",
-    )
+    tokenizer = named(**GEMMA4_MARKS)
     sides = {"patch_size": PATCH, "pooling_kernel_size": 2, "max_soft_tokens": 70}
     processor = hf.Gemma4Processor(
         feature_extractor=hf.Gemma4AudioFeatureExtractor(),
@@ -196,7 +199,14 @@ def lfm3_vl():
     return seeded(lambda: hf.Lfm3VlForConditionalGeneration(config)), processor
 
 
-def minicpmv4_6():
+def minicpm(name: str, *, pictures: str, **text):
+    """A model of the MiniCPM-V kind: a whole picture and slices of it, each with its marks.
+
+    Args:
+        name: what its classes begin with.
+        pictures: what those of its image and video processors begin with.
+        text: of its language model.
+    """
     marks = {
         "image_token": "<unk_image>",
         "video_token": "<unk_video>",
@@ -209,21 +219,25 @@ def minicpmv4_6():
     }
     tokenizer = named(**marks)
     sides = {"patch_size": PATCH, "scale_resolution": SIDE, "max_slice_nums": 4}
-    processor = hf.MiniCPMV4_6Processor(
-        image_processor=hf.MiniCPMV4_6ImageProcessor(**sides, **COLOURS),
-        video_processor=hf.MiniCPMV4_6VideoProcessor(**sides, **COLOURS),
+    processor = getattr(hf, f"{name}Processor")(
+        image_processor=getattr(hf, f"{pictures}ImageProcessor")(**sides, **COLOURS),
+        video_processor=getattr(hf, f"{pictures}VideoProcessor")(**sides, **COLOURS),
         tokenizer=tokenizer,
         chat_template=template("<unk_image>", "<unk_video>"),
     )
-    config = hf.MiniCPMV4_6Config(
-        text_config=TEXT | {"model_type": "qwen2", "vocab_size": len(tokenizer)},
+    config = getattr(hf, f"{name}Config")(
+        text_config=TEXT | {"vocab_size": len(tokenizer)} | text,
         vision_config=VIT | {"image_size": SIDE, "patch_size": PATCH, "insert_layer_id": 0},
         insert_layer_id=0,
         image_size=SIDE,
         patch_size=PATCH,
         **ids(tokenizer, image_token_id="<unk_image>", video_token_id="<unk_video>"),
     )
-    return seeded(lambda: hf.MiniCPMV4_6ForConditionalGeneration(config)), processor
+    return seeded(lambda: getattr(hf, f"{name}ForConditionalGeneration")(config)), processor
+
+
+def minicpmv4_6():
+    return minicpm("MiniCPMV4_6", pictures="MiniCPMV4_6", model_type="qwen2")
 
 
 OTHERS = {

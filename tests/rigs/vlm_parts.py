@@ -32,6 +32,13 @@ TEXT = {
     "eos_token_id": 1,
     "bos_token_id": 2,
 }
+TILED = {
+    "size": {"shortest_edge": SIDE},
+    "crop_size": {"height": SIDE, "width": SIDE},
+    "image_grid_pinpoints": [[SIDE * i, SIDE * j] for i in range(1, 4) for j in range(1, 4) if i * j < 5],
+    **MIXED,
+}
+"""Of LLaVA-NeXT's image processor: tiles of one side, at most four of them."""
 MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]}
 QWEN_MARKS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import transformers as hf
 
-from rigs.vlm_grids import GLM_MARKS, LINEAR, PIXELS, QWEN_CHAT, SIDES, VISION, qwen_numbers
+from rigs.vlm_grids import GLM_MARKS, LINEAR, PIXELS, QWEN_CHAT, SIDES, VISION, glm_numbers, qwen_numbers
 from rigs.vlm_newest import LATENT
 from rigs.vlm_ocr import centred
-from rigs.vlm_others import named
+from rigs.vlm_others import GEMMA4_MARKS, named
 from rigs.vlm_parts import COLOURS, HIDDEN, MROPE, PATCH, QWEN_MARKS, SIDE, TEXT, VIT, ids, seeded, template, words
 
 
@@ -28,15 +28,7 @@ def glmga():
             "rope_parameters": {**MROPE, "partial_rotary_factor": 1.0},
         },
         vision_config=VISION | {"model_type": "glm4v_vision", "image_size": SIDE},
-        **ids(
-            tokenizer,
-            image_token_id="<|image|>",
-            video_token_id="<|video|>",
-            image_start_token_id="<|begin_of_image|>",
-            image_end_token_id="<|end_of_image|>",
-            video_start_token_id="<|begin_of_video|>",
-            video_end_token_id="<|end_of_video|>",
-        ),
+        **glm_numbers(tokenizer),
     )
     return seeded(lambda: hf.Glm46VForConditionalGeneration(config)), processor
 
@@ -168,14 +160,7 @@ def cosmos3_edge():
 
 def gemma4_unified():
     """It has no vision tower: patches come into the language model as they are, by a single layer."""
-    tokenizer = named(
-        image_token="<|image|>",
-        boi_token="<|image>",
-        eoi_token="<image|>",
-        audio_token="<|audio|>",
-        boa_token="<|audio>",
-        eoa_token="<audio|>",
-    )
+    tokenizer = named(**GEMMA4_MARKS)
     sides = {"patch_size": PATCH, "pooling_kernel_size": 2, "max_soft_tokens": 70}
     processor = hf.Gemma4UnifiedProcessor(
         feature_extractor=hf.Gemma4UnifiedAudioFeatureExtractor(),

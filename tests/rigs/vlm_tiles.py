@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import transformers as hf
 
-from rigs.vlm_parts import COLOURS, HIDDEN, MIXED, PATCH, SIDE, TEXT, VIT, ids, seeded, template, words
+from rigs.vlm_parts import COLOURS, HIDDEN, MIXED, PATCH, SIDE, TEXT, TILED, VIT, ids, seeded, template, words
 
 SQUARE = {"height": SIDE, "width": SIDE}
 SIGLIP = VIT | {"model_type": "siglip_vision_model", "image_size": SIDE, "patch_size": PATCH, "vision_use_head": False}
@@ -94,10 +94,9 @@ def vipllava():
 
 def llava_next_video():
     tokenizer = words(image_token="<image>", video_token="<video>")
-    places = [[SIDE * i, SIDE * j] for i in range(1, 4) for j in range(1, 4) if i * j < 5]
     square = {"size": {"shortest_edge": SIDE}, "crop_size": SQUARE}
     processor = hf.LlavaNextVideoProcessor(
-        image_processor=hf.LlavaNextImageProcessor(**square, image_grid_pinpoints=places, **MIXED),
+        image_processor=hf.LlavaNextImageProcessor(**TILED),
         video_processor=hf.LlavaNextVideoVideoProcessor(**square, do_sample_frames=False, **MIXED),
         tokenizer=tokenizer,
         patch_size=PATCH,
@@ -108,7 +107,7 @@ def llava_next_video():
     config = hf.LlavaNextVideoConfig(
         text_config=LLAMA | {"vocab_size": len(tokenizer)},
         vision_config=CLIP,
-        image_grid_pinpoints=places,
+        image_grid_pinpoints=TILED["image_grid_pinpoints"],
         image_seq_length=64,
         **{
             k.replace("_id", "_index"): v

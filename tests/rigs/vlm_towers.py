@@ -5,7 +5,7 @@ from __future__ import annotations
 import transformers as hf
 
 from rigs.vlm_grids import LINEAR, PIXELS, SIDES, VISION
-from rigs.vlm_others import named
+from rigs.vlm_others import minicpm, named
 from rigs.vlm_parts import COLOURS, HIDDEN, MROPE, PATCH, SIDE, TEXT, VIT, ids, seeded, template, words
 from rigs.vlm_tiles import LLAMA, SQUARE
 
@@ -299,38 +299,8 @@ def cohere_compass():
 
 
 def minicpmv4_7():
-    marks = {
-        "image_token": "<unk_image>",
-        "video_token": "<unk_video>",
-        "image_start_token": "<image>",
-        "image_end_token": "</image>",
-        "slice_start_token": "<slice>",
-        "slice_end_token": "</slice>",
-        "image_id_start_token": "<image_id>",
-        "image_id_end_token": "</image_id>",
-    }
-    tokenizer = named(**marks)
-    sides = {"patch_size": PATCH, "scale_resolution": SIDE, "max_slice_nums": 4}
-    processor = hf.MiniCPMV4_7Processor(
-        image_processor=hf.MiniCPMV4_6ImageProcessor(**sides, **COLOURS),
-        video_processor=hf.MiniCPMV4_6VideoProcessor(**sides, **COLOURS),
-        tokenizer=tokenizer,
-        chat_template=template("<unk_image>", "<unk_video>"),
-    )
-    config = hf.MiniCPMV4_7Config(
-        text_config=TEXT
-        | LINEAR
-        | {
-            "model_type": "qwen3_5_text",
-            "vocab_size": len(tokenizer),
-            "rope_parameters": {**MROPE, "partial_rotary_factor": 1.0},
-        },
-        vision_config=VIT | {"image_size": SIDE, "patch_size": PATCH, "insert_layer_id": 0},
-        insert_layer_id=0,
-        image_size=SIDE,
-        **ids(tokenizer, image_token_id="<unk_image>", video_token_id="<unk_video>"),
-    )
-    return seeded(lambda: hf.MiniCPMV4_7ForConditionalGeneration(config)), processor
+    rope = {**MROPE, "partial_rotary_factor": 1.0}
+    return minicpm("MiniCPMV4_7", pictures="MiniCPMV4_6", **LINEAR, model_type="qwen3_5_text", rope_parameters=rope)
 
 
 TOWERS = {
