@@ -61,14 +61,14 @@ def examine(name: str, make: Any) -> dict[str, Any]:
 
     from isotherm.errors import IsothermError
     from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
-    from isotherm.models.transformers.vlm.view import TransformersVlm
+    from isotherm.models.transformers.vlm.open import vlm_view
     from isotherm.vlm.choose import answer_methods
     from isotherm.vlm.explain import explain_answer
     from isotherm.vlm.scores import Answer
     from rigs.vlm_black_box import black_box, covered_box
 
     try:
-        view = TransformersVlm(*make())
+        view = vlm_view(*make())
     except IsothermError as error:
         return {"layout": "refused", "why": str(error)}
     picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)

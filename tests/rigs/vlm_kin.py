@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from isotherm.models.transformers.vlm.open import vlm_view
 from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.models.transformers.vlm.whole import WholeVlm
 from rigs.vlm_askers import ASKERS
 from rigs.vlm_grids import GRIDS
 from rigs.vlm_models import FAMILIES
@@ -20,6 +22,6 @@ EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS | DO
 
 
 @cache
-def opened(name: str) -> TransformersVlm:
+def opened(name: str) -> TransformersVlm | WholeVlm:
     """One of them as a view, opened once: those that nobody wrote a layout for are measured then."""
-    return TransformersVlm(*EVERY[name]())
+    return vlm_view(*EVERY[name]())

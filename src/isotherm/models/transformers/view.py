@@ -43,7 +43,7 @@ from isotherm.models.transformers.prepare import Preparer, image_processor_of
 from isotherm.models.transformers.segment import SegmenterView
 from isotherm.models.transformers.universal import UniversalView
 from isotherm.models.transformers.video import wrap_video
-from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.models.transformers.vlm.open import vlm_view
 from isotherm.models.weights.hub import hub_at_once
 from isotherm.vlm.view import LanguageView
 
@@ -258,7 +258,7 @@ def _language(model: Any, processor: Any, options: dict[str, Any]) -> LanguageVi
         raise AdapterError(
             f"{type(model).__name__} reads words, but there is no processor with a tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
         )
-    return TransformersVlm(model, processor)
+    return vlm_view(model, processor)
 
 
 def _refuse_of_video(kind: str, **options: Any) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from isotherm.cam.view import Picture
-from isotherm.errors import AdapterError, OptionError
-from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
+from isotherm.errors import OptionError
+from isotherm.models.transformers.vlm.layouts.layout import NoTokensError
+from isotherm.models.transformers.vlm.proof import marking_token_id
 
 
 def picture_marks(processor: Any, config: Any) -> frozenset[str]:
@@ -17,7 +18,7 @@ def picture_marks(processor: Any, config: Any) -> frozenset[str]:
         processor: of the model; it replaces each of them by as many tokens as a picture has.
         config: of the model.
     """
-    ids = [image_token_id(config), video_token_id(config)]
+    ids = [marking_token_id(config, what) for what in ("image", "video")]
     marks = [getattr(processor, name, None) for name in ("image_token", "video_token", "boi_token")]
     marks += [processor.tokenizer.convert_ids_to_tokens(number) for number in ids if number is not None]
     return frozenset(mark for mark in marks if isinstance(mark, str) and mark)
@@ -58,12 +59,12 @@ def check_one_sequence(config: Any, name: str) -> None:
         name: what to call the model.
 
     Raises:
-        AdapterError: the answer is written by a decoder that asks an encoder.
+        NoTokensError: the answer is written by a decoder that asks an encoder.
     """
     if getattr(config, "is_encoder_decoder", False):
-        raise AdapterError(
+        raise NoTokensError(
             f"{name} has its answers written by a decoder that asks an encoder by cross-attention: pictures and the question "
-            "are tokens of the encoder, and none of the decoder's; explain a model whose language model reads all of them in one sequence"
+            "are tokens of the encoder, and none of the decoder's"
         )
 
 

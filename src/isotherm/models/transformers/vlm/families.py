@@ -10,7 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from isotherm.errors import AdapterError
-from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout, coordinate_picture
+from isotherm.models.transformers.vlm.layouts.layout import (
+    NoTokensError,
+    UnknownPlacesError,
+    VisionLayout,
+    coordinate_picture,
+)
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout, PaddedLayout
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
@@ -62,7 +67,8 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
 
     Raises:
         UnknownPlacesError: none fits, and the tokens stand for no place.
-        AdapterError: none fits, and the model could not be measured; or its processor leaves questions out.
+        NoTokensError: none fits, and the model could not be measured.
+        AdapterError: none fits, and there was no model; or its processor leaves questions out.
     """
     if _leaves_questions_out(processor, config, model_type):
         raise AdapterError(
@@ -96,7 +102,7 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
             return measured
         except (AdapterError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             reasons.append(f"measured: {error}")  # whatever a model that nobody knows may do
-            kind = UnknownPlacesError if isinstance(error, UnknownPlacesError) else AdapterError
+            kind = UnknownPlacesError if isinstance(error, UnknownPlacesError) else NoTokensError
     raise kind(
         f"it is not known which pixels the vision tokens of {model_type!r} stand for, and a map would have to guess: "
         f"no layout proves itself ({'; '.join(reasons) or 'none applies'})"

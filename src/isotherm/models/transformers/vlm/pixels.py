@@ -11,7 +11,7 @@ from torch import Tensor
 from isotherm.models.transformers.recompute import recomputed_layers
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
-from isotherm.models.transformers.vlm.prompts import PIXEL_NAMES
+from isotherm.models.transformers.vlm.prompts import fed_name
 from isotherm.models.transformers.vlm.shares import tokens_of_values
 from isotherm.relevance.still import still_attention
 from isotherm.vlm.graph import PIXELS, kept_graph
@@ -24,10 +24,10 @@ class PixelRelevance:
 
     def embed_pixels(self: Any, prompt: PromptInputs, pixels: Tensor) -> Streams:
         with embedding_by_products(), recomputed_layers(self.model):
-            return self._embedded(dict(prompt.inputs) | {_fed(prompt): pixels}, prompt)
+            return self._embedded(dict(prompt.inputs) | {fed_name(prompt): pixels}, prompt)
 
     def pixels(self: Any, prompt: PromptInputs) -> Tensor:
-        return prompt.inputs[_fed(prompt)]
+        return prompt.inputs[fed_name(prompt)]
 
     def positive_per_token(self: Any, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
         patch = getattr(getattr(self.model.config, "vision_config", self.model.config), "patch_size", 1)
@@ -38,11 +38,13 @@ class PixelRelevance:
             values = kept.new_zeros(len(prompt.positions) + 1).index_add(0, token + 1, kept.flatten())
             return values[1:]  # what comes first belongs to none
         if prompt.video is not None:
-            moments = self.layout.video_pixels(dict(prompt.inputs) | {_fed(prompt): kept}, [prompt.pictures[0].size])
+            moments = self.layout.video_pixels(
+                dict(prompt.inputs) | {fed_name(prompt): kept}, [prompt.pictures[0].size]
+            )
             seen = moments[0]
         else:
             seen = torch.cat(
-                self.layout.pixels(dict(prompt.inputs) | {_fed(prompt): kept}, [p.size for p in prompt.pictures])
+                self.layout.pixels(dict(prompt.inputs) | {fed_name(prompt): kept}, [p.size for p in prompt.pictures])
             )
         values = seen.nan_to_num(0.0).sum(-1)
         # the layout gives means; as much relevance as there is in the patches is in the tokens
@@ -56,12 +58,6 @@ class PixelRelevance:
         if key not in known:
             start = pixels.detach().clone().requires_grad_()
             with self._quiet(), still_attention(), kept_graph(self.model, {}, start=PIXELS):
-                streams = self._embedded(dict(prompt.inputs) | {_fed(prompt): start * 1.0}, prompt)
+                streams = self._embedded(dict(prompt.inputs) | {fed_name(prompt): start * 1.0}, prompt)
                 known[key] = tokens_of_values(torch.cat([stream[0] for stream in streams], -1), start)
         return known[key]
-
-
-def _fed(prompt: PromptInputs) -> str:
-    if prompt.video is not None:
-        return "pixel_values_videos"
-    return next(name for name in PIXEL_NAMES if name in prompt.inputs)

@@ -18,8 +18,9 @@ from torch import Tensor
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, ShapeError
 from isotherm.models.transformers.vlm.deepstack import BY_LAYER, deeper_tokens
+from isotherm.vlm.view import PromptInputs
 
-PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values", "image_patches")
+PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values", "image_patches", "flattened_patches")
 """Of the inputs that pictures become, as families call it."""
 UNUSED = ("labels", "video_metadata")
 """What processors give and a forward pass does not take."""
@@ -241,3 +242,10 @@ def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tens
     if input_ids.numel() != input_ids.shape[-1]:
         raise ShapeError(f"input_ids has shape {tuple(input_ids.shape)}; expected one prompt")
     return (input_ids.flatten() == token_id).nonzero().flatten()
+
+
+def fed_name(prompt: PromptInputs) -> str:
+    """The input of a prompt that holds the pixels."""
+    if prompt.video is not None:
+        return "pixel_values_videos"
+    return next(name for name in PIXEL_NAMES if name in prompt.inputs)

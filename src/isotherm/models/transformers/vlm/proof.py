@@ -16,6 +16,7 @@ from PIL import Image
 from isotherm.errors import AdapterError, ShapeError
 from isotherm.frame import Size
 from isotherm.models.transformers.vlm.layouts.layout import (
+    NoTokensError,
     UnknownPlacesError,
     VisionLayout,
     check_layout,
@@ -149,13 +150,13 @@ def prove_by_model(
 
 def image_token_id(config: Any) -> int:
     """The number of the token that stands for pictures in a prompt."""
-    token = _token(config, "image")
-    if token is None and _token(config, "video") is not None:
+    token = marking_token_id(config, "image")
+    if token is None and marking_token_id(config, "video") is not None:
         raise AdapterError(
             f"the configuration of {getattr(config, 'model_type', 'this model')!r} names a token for videos and none for pictures: it takes videos alone"
         )
     if token is None:
-        raise AdapterError(
+        raise NoTokensError(
             f"the configuration of {getattr(config, 'model_type', 'this model')!r} names no token for pictures (image_token_id or image_token_index)"
         )
     return token
@@ -163,7 +164,7 @@ def image_token_id(config: Any) -> int:
 
 def video_token_id(config: Any) -> int | None:
     """The number of the token that stands for videos; None where the family has none, or takes videos as pictures."""
-    return _token(config, "video")
+    return marking_token_id(config, "video")
 
 
 def _sizes(layout: VisionLayout) -> list[Size]:
@@ -187,7 +188,8 @@ def processed(processor: Any, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) ->
         return processor([Image.fromarray(picture) for picture in pictures], return_tensors="pt")
 
 
-def _token(config: Any, what: str) -> int | None:
+def marking_token_id(config: Any, what: str) -> int | None:
+    """The number of the token that stands for an ``image`` or a ``video``; None where the configuration names none."""
     # Phi-4 multimodal has it among what it says of its vision tower
     for part in (config, getattr(config, "vision_config", None)):
         for name in (f"{what}_token_id", f"{what}_token_index"):

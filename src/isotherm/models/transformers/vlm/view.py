@@ -14,18 +14,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from isotherm.cam.capture import evaluating
-from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Picture
-from isotherm.errors import AdapterError, InputError
+from isotherm.errors import AdapterError
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
-from isotherm.models.transformers.vlm.checks import (
-    check_length,
-    check_one_sequence,
-    check_question,
-    check_video,
-    picture_marks,
-)
+from isotherm.models.transformers.vlm.checks import check_length, check_one_sequence, check_question, check_video
 from isotherm.models.transformers.vlm.deepstack import deeper_tokens, with_deeper_tokens
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout
@@ -33,19 +25,17 @@ from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.placeless import PlacelessLayout
 from isotherm.models.transformers.vlm.pixels import PixelRelevance
 from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
+from isotherm.models.transformers.vlm.prompted import PromptedModel
 from isotherm.models.transformers.vlm.prompts import (
-    UNUSED,
     at_door,
     language_model,
     output_head,
     picture_arguments,
     picture_positions,
-    processor_options,
     prompt_text,
     video_arguments,
 )
 from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
-from isotherm.models.transformers.vlm.vocabulary import TokenizerVocabulary
 from isotherm.relevance.hidden import hidden_keys
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import PromptInputs, Reading, Streams
@@ -55,7 +45,7 @@ PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
 PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts", "video_second_per_grid")
 
 
-class TransformersVlm(BatchedPrompts, PixelRelevance):
+class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
     """Fulfils :class:`isotherm.vlm.view.LanguageView`, and :class:`isotherm.vlm.batch.BatchedView`.
 
     Args:
@@ -65,12 +55,12 @@ class TransformersVlm(BatchedPrompts, PixelRelevance):
         count_prompt: how it was taught to be asked for a number.
 
     Raises:
-        AdapterError: the processor is not that of the model, or pictures are no tokens of its prompts.
+        NoTokensError: pictures are no tokens of its prompts that could be seen: take
+            :class:`isotherm.models.transformers.vlm.whole.WholeVlm`.
+        AdapterError: the processor is not that of the model.
 
     Where no layout proves itself (``placeless`` says why), pixels can be covered, and vision tokens make no maps.
     """
-
-    random_weights: RandomWeights | None = None
 
     def __init__(
         self,
@@ -81,18 +71,7 @@ class TransformersVlm(BatchedPrompts, PixelRelevance):
         name: str | None = None,
         count_prompt: str | None = None,
     ) -> None:
-        self.model, self.processor = model, processor
-        pixels = type(getattr(processor, "image_processor", processor)).__name__
-        self.premises = (
-            Premise(
-                about="input",
-                value=f"pictures as {pixels} cuts and scales them",
-                source="declared",
-                why="its processor",
-            ),
-        )
-        self.family = str(model.config.model_type)
-        self.name = name or f"{self.family} ({type(model).__name__})"
+        super().__init__(model, processor, name=name, count_prompt=count_prompt)
         check_one_sequence(model.config, self.name)
         self._token = image_token_id(model.config)
         self.placeless = ""
@@ -102,20 +81,12 @@ class TransformersVlm(BatchedPrompts, PixelRelevance):
             self.placeless = str(error)
             self.layout = PlacelessLayout(self.placeless, token_id=self._token)
         text = model.config.get_text_config()
-        self.count_prompt = count_prompt
-        self.layers = int(text.num_hidden_layers)
         self.causal = not (self.family == "paligemma" or getattr(text, "use_bidirectional_attention", None))
-        ends = model.generation_config.eos_token_id
-        ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-        self.vocabulary = TokenizerVocabulary(
-            processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size)
-        )
         self.decoder = language_model(model)
         self.hides = all(
             "attention" in kind and "linear" not in kind for kind in getattr(text, "layer_types", None) or ()
         )
         self.shares = self.family in PLAIN
-        self.marks = picture_marks(processor, model.config)
 
     def ask(self, pictures: Sequence[Picture], prompt: str, *, text_first: bool = False) -> PromptInputs:
         """As of :class:`isotherm.vlm.view.LanguageView`; the words before the pictures where a causal model's states
@@ -155,40 +126,6 @@ class TransformersVlm(BatchedPrompts, PixelRelevance):
         )  # what ends a video stands for no place
         step = -(-len(frames) // len(moments))
         return replace(self._prompt(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
-
-    def _processed(self, pictures: Sequence[Picture], **inputs: Any) -> dict[str, Any]:
-        """What the processor makes of a question.
-
-        Raises:
-            InputError: it does not take pictures of this shape. Others of the same folder may well be taken.
-        """
-        try:
-            return self._placed(
-                self.processor(**inputs, **processor_options(self.processor, self.model), return_tensors="pt")
-            )
-        except (AttributeError, LookupError, TypeError) as error:  # whatever a processor that nobody knows may do
-            instead = "; ask about its frames as pictures" if "videos" in inputs else ""
-            raise AdapterError(
-                f"the processor of {self.name} stumbles over this question ({type(error).__name__}: {error}){instead}"
-            ) from error
-        except (ValueError, RuntimeError, ZeroDivisionError) as error:
-            sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
-            raise InputError(
-                f"the processor of {self.name} does not take pictures of {sizes} pixels ({type(error).__name__}: {error}); crop them, or give them another shape"
-            ) from error
-
-    def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Inputs on the model's device and in its type, without what a forward pass does not take."""
-        inputs = {name: value for name, value in batch.items() if name not in UNUSED}
-        inputs = {
-            name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()
-        }
-        return {
-            name: value.to(self.model.dtype)
-            if isinstance(value, Tensor) and value.is_floating_point() and "second_per_grid" not in name
-            else value
-            for name, value in inputs.items()
-        }
 
     def _prompt(
         self, inputs: dict[str, Any], text: str, sources: Sequence[Picture], known: Sequence[PictureTokens], token: int
@@ -331,18 +268,6 @@ class TransformersVlm(BatchedPrompts, PixelRelevance):
             yield
         finally:
             handle.remove()
-
-    @contextmanager
-    def _quiet(self) -> Iterator[None]:
-        """Evaluation mode; what a model remembers of its last prompt is put back."""
-        inner = getattr(self.model, "model", None)
-        deltas = getattr(inner, "rope_deltas", None)
-        with evaluating(self.model):
-            try:
-                yield
-            finally:
-                if inner is not None and hasattr(inner, "rope_deltas"):
-                    inner.rope_deltas = deltas
 
 
 def _needs_pixels(model: Any) -> bool:

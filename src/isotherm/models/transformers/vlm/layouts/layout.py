@@ -21,6 +21,10 @@ class UnknownPlacesError(AdapterError):
     """A model runs, and which pixels its vision tokens stand for could not be found out."""
 
 
+class NoTokensError(AdapterError):
+    """Pictures are no tokens of a model's prompts, or none that could be seen on their way into its language model."""
+
+
 @dataclass(frozen=True, eq=False)
 class VideoTokens:
     """One video of a prompt.

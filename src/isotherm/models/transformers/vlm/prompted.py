@@ -1,0 +1,99 @@
+"""What all vision-language models of transformers have in common: a processor that is asked, and words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+
+from isotherm.cam.capture import evaluating
+from isotherm.cam.premises import Premise, RandomWeights
+from isotherm.cam.view import Picture
+from isotherm.errors import AdapterError, InputError
+from isotherm.models.transformers.vlm.checks import picture_marks
+from isotherm.models.transformers.vlm.prompts import UNUSED, processor_options
+from isotherm.models.transformers.vlm.vocabulary import TokenizerVocabulary
+
+
+class PromptedModel:
+    """A model that is asked about pictures through its processor.
+
+    Args:
+        model: of transformers.
+        processor: its own, which has the image processor and the tokenizer.
+        name: what to call it; None: by its family.
+        count_prompt: how it was taught to be asked for a number.
+    """
+
+    random_weights: RandomWeights | None = None
+
+    def __init__(self, model: Any, processor: Any, *, name: str | None, count_prompt: str | None) -> None:
+        self.model, self.processor = model, processor
+        pixels = type(getattr(processor, "image_processor", processor)).__name__
+        self.premises = (
+            Premise(
+                about="input",
+                value=f"pictures as {pixels} cuts and scales them",
+                source="declared",
+                why="its processor",
+            ),
+        )
+        self.family = str(model.config.model_type)
+        self.name = name or f"{self.family} ({type(model).__name__})"
+        self.count_prompt = count_prompt
+        text = model.config.get_text_config(decoder=True)
+        self.layers = int(text.num_hidden_layers)
+        ends = model.generation_config.eos_token_id
+        ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+        self.vocabulary = TokenizerVocabulary(
+            processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size)
+        )
+        self.marks = picture_marks(processor, model.config)
+
+    def _processed(self, pictures: Sequence[Picture], **inputs: Any) -> dict[str, Any]:
+        """What the processor makes of a question.
+
+        Raises:
+            InputError: it does not take pictures of this shape. Others of the same folder may well be taken.
+        """
+        try:
+            return self._placed(
+                self.processor(**inputs, **processor_options(self.processor, self.model), return_tensors="pt")
+            )
+        except (AttributeError, LookupError, TypeError) as error:  # whatever a processor that nobody knows may do
+            instead = "; ask about its frames as pictures" if "videos" in inputs else ""
+            raise AdapterError(
+                f"the processor of {self.name} stumbles over this question ({type(error).__name__}: {error}){instead}"
+            ) from error
+        except (ValueError, RuntimeError, ZeroDivisionError) as error:
+            sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
+            raise InputError(
+                f"the processor of {self.name} does not take pictures of {sizes} pixels ({type(error).__name__}: {error}); crop them, or give them another shape"
+            ) from error
+
+    def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs on the model's device and in its type, without what a forward pass does not take."""
+        inputs = {name: value for name, value in batch.items() if name not in UNUSED}
+        inputs = {
+            name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()
+        }
+        return {
+            name: value.to(self.model.dtype)
+            if isinstance(value, Tensor) and value.is_floating_point() and "second_per_grid" not in name
+            else value
+            for name, value in inputs.items()
+        }
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Evaluation mode; what a model remembers of its last prompt is put back."""
+        inner = getattr(self.model, "model", None)
+        deltas = getattr(inner, "rope_deltas", None)
+        with evaluating(self.model):
+            try:
+                yield
+            finally:
+                if inner is not None and hasattr(inner, "rope_deltas"):
+                    inner.rope_deltas = deltas

@@ -1,0 +1,217 @@
+"""Vision-language models whose pictures are no tokens among those that write the answer: an encoder reads them, every
+layer asks them by cross-attention, or a mask says where they stand. They are read as a whole, from their pixels.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from isotherm.cam.view import Picture
+from isotherm.errors import AdapterError, IsothermError, MethodError
+from isotherm.models.transformers.vlm.checks import check_length, check_question
+from isotherm.models.transformers.vlm.layouts.layout import coordinate_picture
+from isotherm.models.transformers.vlm.prompted import PromptedModel
+from isotherm.models.transformers.vlm.prompts import fed_name, picture_arguments, prompt_text
+from isotherm.vlm.tokens import PictureTokens
+from isotherm.vlm.view import PromptInputs, Reading, Streams
+
+SAME = 0.05
+"""Of the deviation of the logits, by how much those of a reading may differ from those of generation, which keeps keys
+and values.
+"""
+STEPS = 3
+"""Tokens of an answer that is read again at opening."""
+
+
+class WholeVlm(PromptedModel):
+    """Fulfils :class:`isotherm.vlm.view.LanguageView` as far as pixels can be covered: nothing is known of tokens.
+
+    In the place of vision tokens stands what the model is fed as pixels. At opening it is proved that an answer which
+    is read this way has the logits with which the model generates it, and that pixels and words change them.
+
+    Args:
+        model: a ``...ForConditionalGeneration``, with an encoder and a decoder, or with a decoder alone.
+        processor: its processor, which has the image processor and the tokenizer.
+        why: its pictures are not seen as tokens.
+
+    Raises:
+        AdapterError: none of the ways to ask it passes the proof; the message has why and what came of each.
+    """
+
+    hides = False
+    shares = False
+    causal = False
+
+    def __init__(self, model: Any, processor: Any, *, why: str, name: str | None = None) -> None:
+        super().__init__(model, processor, name=name, count_prompt=None)
+        self.placeless = why
+        self._lead = torch.zeros(1, 0, dtype=torch.long)
+        reasons = []
+        for what, way in self._ways().items():
+            self._text = way
+            try:
+                self._prove()
+                return
+            except (
+                AttributeError,
+                ImportError,
+                LookupError,
+                TypeError,
+                ValueError,
+                RuntimeError,
+                IsothermError,
+            ) as error:
+                # whatever a processor and a model that nobody knows may do
+                reasons.append(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        raise AdapterError(f"{why}; nor can it be read as a whole ({'; '.join(reasons)})")
+
+    def ask(self, pictures: Sequence[Picture], prompt: str) -> PromptInputs:
+        check_question(pictures, prompt, self.marks)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # as TransformersVlm does
+            inputs = self._processed(
+                pictures, text=[self._text(len(pictures), prompt)], **picture_arguments(self.processor, [pictures])
+            )
+        taken = inspect.signature(self.model.forward).parameters
+        inputs = {name: value for name, value in inputs.items() if name in taken}
+        check_length(inputs["input_ids"].shape[1], self.model.config, self.name)
+        known = tuple(
+            PictureTokens((picture.shape[0], picture.shape[1]), (), 0, placeless=self.placeless) for picture in pictures
+        )
+        nowhere = torch.zeros(0, dtype=torch.long)
+        return PromptInputs(inputs, inputs["input_ids"][0].cpu(), prompt, tuple(pictures), known, nowhere)
+
+    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> PromptInputs:
+        raise AdapterError(f"isotherm reads {self.name} as a whole and gives it no videos; give it frames as pictures")
+
+    def embed(self, prompt: PromptInputs) -> Streams:
+        """The pixels that the model is fed, as one token."""
+        return (self.pixels(prompt).reshape(1, 1, -1),)
+
+    def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
+        tokens, _, _ = self._generated(prompt, most)
+        own = tokens[self._forced :]
+        return own[: next((i for i, token in enumerate(own) if token in self.vocabulary.ends), len(own))]
+
+    def read(
+        self,
+        prompt: PromptInputs,
+        streams: Streams,
+        continuation: Int[Tensor, "b k"],
+        *,
+        hidden: Bool[Tensor, "b n"] | None = None,
+        shared: int = 0,
+    ) -> Reading:
+        b, k = continuation.shape
+        name, continuation = fed_name(prompt), continuation.to(self.model.device)
+        fed = prompt.inputs[name]
+        inputs: dict[str, Any] = {
+            key: value.repeat(b, *[1] * (value.ndim - 1)) if isinstance(value, Tensor) else list(value) * b
+            for key, value in prompt.inputs.items()
+        }
+        inputs[name] = streams[0].reshape(b * len(fed), *fed.shape[1:]).to(fed)
+        if self._encodes:
+            lead = self._lead.to(continuation).expand(b, -1)
+            inputs["decoder_input_ids"] = torch.cat([lead, continuation], 1)
+        else:
+            inputs = {
+                key: continued(value, continuation) if _per_token(value, prompt) and key != name else value
+                for key, value in inputs.items()
+            } | {"input_ids": torch.cat([inputs["input_ids"], continuation], 1)}
+        with self._quiet():
+            logits = self.model(**inputs, use_cache=False).logits
+        return Reading(logits[:, -(k + 1) :], logits.new_zeros(b, 0, 0))
+
+    def pixels(self, prompt: PromptInputs) -> Tensor:
+        return prompt.inputs[fed_name(prompt)]
+
+    def embed_pixels(self, prompt: PromptInputs, pixels: Tensor) -> NoReturn:
+        self._refuse()
+
+    def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> NoReturn:
+        self._refuse()
+
+    def column(self, token: int) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise MethodError(f"{self.name} is read as a whole, without vision tokens: {self.placeless}; take occlusion")
+
+    @property
+    def _encodes(self) -> bool:
+        return bool(getattr(self.model.config, "is_encoder_decoder", False))
+
+    @property
+    def _forced(self) -> int:
+        """Tokens that generation puts in front of every answer."""
+        return int(self._encodes and getattr(self.model.generation_config, "forced_bos_token_id", None) is not None)
+
+    def _ways(self) -> dict[str, Callable[[int, str], str]]:
+        """How a picture and words become a prompt: in the model's template, or as processors without one want it."""
+        if getattr(self.processor, "chat_template", None):
+            return {
+                "its template": lambda n, prompt: prompt_text(
+                    self.processor, "image", n, prompt, token_id=-1, name=self.name
+                )
+            }
+        marks = [getattr(self.processor, name, None) for name in ("image_token", "boi_token")]
+        return {"the words alone": self._alone} | {
+            f"{mark!r} before the words": lambda n, prompt, mark=mark: mark * n + prompt
+            for mark in marks
+            if isinstance(mark, str)
+        }
+
+    def _alone(self, n: int, prompt: str) -> str:
+        if n > 1:
+            raise AdapterError(f"{self.name} takes one image in a prompt; {n} were given: ask about each by itself")
+        return prompt
+
+    def _generated(self, prompt: PromptInputs, most: int) -> tuple[list[int], Float[Tensor, "k v"], Int[Tensor, "1 l"]]:
+        """An answer, the logits that it was chosen by, and what generation began with."""
+        with torch.no_grad(), self._quiet():
+            out = self.model.generate(
+                **prompt.inputs,
+                max_new_tokens=most,
+                do_sample=False,
+                num_beams=1,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+        made = len(out.logits)
+        return out.sequences[0, -made:].tolist(), torch.cat(out.logits).float(), out.sequences[:, :-made]
+
+    def _prove(self) -> None:
+        """Raise AdapterError where what is read is not what the model would say, or not about the picture."""
+        picture = coordinate_picture((48, 56))
+        prompt, longer = self.ask([picture], "?"), self.ask([picture], "? ? ?")
+        if torch.equal(prompt.ids, longer.ids):
+            raise AdapterError("its processor writes the same prompt whatever is asked")
+        tokens, logits, begun = self._generated(prompt, STEPS)
+        if self._encodes:
+            self._lead = torch.cat([begun.cpu(), torch.tensor([tokens[: self._forced]], dtype=torch.long)], 1)
+        own = torch.tensor([tokens[self._forced : -1]], dtype=torch.long)
+        with torch.no_grad():
+            read = self.read(prompt, self.embed(prompt), own).logits[0].float()
+            inverted = self.ask([255 - picture], "?")
+            other = self.read(inverted, self.embed(inverted), own).logits[0].float()
+        off = float((read - logits[self._forced :]).abs().max() / logits.std().clamp(min=1e-12))
+        if not off < SAME:
+            raise AdapterError(f"what it reads differs from what it generates, by {off:.2g} deviations of the logits")
+        if torch.equal(read, other):
+            raise AdapterError("other pixels change nothing")
+
+
+def continued(value: Tensor, continuation: Int[Tensor, "b k"]) -> Tensor:
+    """An input with a value per token, with those of an answer behind it: as the prompt's last token has them."""
+    return torch.cat([value, value[:, -1:].repeat(1, continuation.shape[1], *[1] * (value.ndim - 2))], 1)
+
+
+def _per_token(value: Any, prompt: PromptInputs) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == len(prompt.ids)

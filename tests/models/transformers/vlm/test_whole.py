@@ -1,0 +1,115 @@
+"""Vision-language models that are read as a whole: what is read is what they generate, and covered pixels explain it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import isotherm
+from isotherm.errors import AdapterError, MethodError
+from isotherm.models.transformers.vlm.open import vlm_view
+from isotherm.models.transformers.vlm.whole import WholeVlm, continued
+from isotherm.vlm.choose import token_methods
+from isotherm.vlm.methods import Occlusion
+from isotherm.vlm.question import Question
+from rigs.vlm_askers import florence2, kosmos_2, t5gemma2
+from rigs.vlm_black_box import covered_box
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("make", [florence2, kosmos_2, t5gemma2])
+def test_what_is_read_is_what_the_model_says_and_covered_pixels_lie_on_what_they_hide(make):
+    model, processor = make()
+    view = vlm_view(model, processor)
+    assert isinstance(view, WholeVlm)
+    prompt = view.ask([PICTURE], "how many red ?")
+    said = torch.tensor([[5, 9, 7]])
+    with torch.no_grad():
+        if model.config.is_encoder_decoder:
+            begun = model.generate(**prompt.inputs, max_new_tokens=1)[:, :1]
+            theirs = model(**prompt.inputs, decoder_input_ids=torch.cat([begun, said], 1)).logits
+        else:
+            whole = {name: value for name, value in prompt.inputs.items() if name != "image_embeds_position_mask"}
+            mask = torch.cat([prompt.inputs["image_embeds_position_mask"], torch.zeros(1, 3, dtype=torch.long)], 1)
+            whole |= {"input_ids": torch.cat([whole["input_ids"], said], 1), "attention_mask": torch.ones_like(mask)}
+            theirs = model(**whole, image_embeds_position_mask=mask).logits[:, -4:]
+        ours = view.read(prompt, (view.embed(prompt)[0].expand(2, -1, -1),), said.expand(2, -1)).logits
+    torch.testing.assert_close(ours, theirs.expand(2, -1, -1), atol=1e-5, rtol=1e-4)
+    assert covered_box(view) == 4
+    assert token_methods(None, view)[0] == [Occlusion()]
+
+
+def test_such_a_model_is_explained_by_occlusion_and_other_methods_say_why_not():
+    model, processor = florence2()
+    asked = {"processor": processor, "prompt": "how many red ?", "target": "whole", "answer": "two red"}
+    explained = isotherm.explain(model, PICTURE, trust="off", **asked)
+    assert explained[0].meta["layer"] == "pixels"
+    assert any("occlusion, which covers pixels" in line for line in explained.chosen)
+    with pytest.raises(
+        MethodError, match=r"decoder that asks an encoder by cross-attention.* Take the method occlusion"
+    ):
+        isotherm.explain(model, PICTURE, method="propagation", **asked)
+    view = vlm_view(model, processor)
+    prompt = view.ask([PICTURE], "?")
+    pixels = view.pixels(prompt)
+    for part in (
+        lambda: view.embed_pixels(prompt, pixels),
+        lambda: view.positive_per_token(prompt, pixels, pixels),
+        lambda: view.column(3),
+    ):
+        with pytest.raises(MethodError, match=r"read as a whole, without vision tokens: .* take occlusion"):
+            part()
+    with pytest.raises(AdapterError, match="takes one image in a prompt; 2 were given"):
+        view.ask([PICTURE, PICTURE], "?")
+    with pytest.raises(AdapterError, match="gives it no videos; give it frames as pictures"):
+        view.ask_video([PICTURE, PICTURE], "?", fps=2.0)
+
+
+def test_a_word_that_generation_puts_in_front_belongs_to_no_answer():
+    model, processor = florence2()
+    plain = vlm_view(model, processor)
+    model.generation_config.forced_bos_token_id = 2
+    view = vlm_view(model, processor)
+    prompt = view.ask([PICTURE], "how many red ?")
+    tokens = model.generate(**prompt.inputs, max_new_tokens=4, do_sample=False, num_beams=1)[0].tolist()
+    assert tokens[1] == 2
+    assert view.answer(prompt, most=4) == [token for token in tokens[2:] if token not in view.vocabulary.ends]
+    first, second = (Question.of(one, prompt).logits([2][:skip]) for one, skip in ((view, 0), (plain, 1)))
+    torch.testing.assert_close(first[0], second[-1])
+
+
+def test_a_model_is_refused_where_what_is_read_is_not_what_it_says(monkeypatch):
+    model, processor = florence2()
+    generate = model.generate
+
+    def other(**arguments):
+        out = generate(**arguments)
+        out.logits = tuple(logits + torch.randn_like(logits) for logits in out.logits)
+        return out
+
+    monkeypatch.setattr(model, "generate", other)
+    with pytest.raises(
+        AdapterError, match=r"nor can it be read as a whole \(the words alone: what it reads differs from"
+    ):
+        vlm_view(model, processor)
+
+
+def test_a_model_is_refused_where_pixels_or_words_change_nothing(monkeypatch):
+    model, processor = kosmos_2()
+    with torch.no_grad():
+        model.image_to_text_projection.latent_query.zero_()
+        for part in model.image_to_text_projection.parameters():
+            part.zero_()
+    with pytest.raises(AdapterError, match="the words alone: other pixels change nothing"):
+        vlm_view(model, processor)
+    model, processor = kosmos_2()
+    monkeypatch.setattr(WholeVlm, "_ways", lambda self: {"the words alone": lambda n, prompt: "always"})
+    with pytest.raises(AdapterError, match="the words alone: its processor writes the same prompt whatever is asked"):
+        vlm_view(model, processor)
+
+
+def test_what_the_last_token_of_a_prompt_has_those_of_the_answer_have_too():
+    mask = torch.tensor([[[1, 0], [0, 1]]])
+    assert continued(mask, torch.zeros(1, 2, dtype=torch.long)).tolist() == [[[1, 0], [0, 1], [0, 1], [0, 1]]]
