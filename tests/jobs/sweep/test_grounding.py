@@ -1,28 +1,23 @@
 """A sweep of trainings of grounding, stopped in its second trial and gone on with.
 
-Trials run in this process, each in a folder of its own as Ray starts them; ``test_run.py`` beside this has sweeps on Ray.
+Trials run in this process; ``test_run.py`` beside this has sweeps on Ray.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import re
-import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from isotherm.cli import main
-from isotherm.jobs.sweep import run as job
 from isotherm.runs.read import read_run
-from isotherm.train import ray_tune
 from isotherm.train.grounding import run as grounding
 from isotherm.train.grounding.build import open_grounding
 from isotherm.train.sweep import trial_dpath, trials_of
 from rigs.grounding import plain_recipe, tiny_folder
+from rigs.trials_in_here import TrialsInHere
 
 SWEEP = """
 recipe: toy.yaml
@@ -32,39 +27,11 @@ values: {training.objective.sigma: [1.0, 2.0], training.rate: [0.01]}
 VALUES = [{"training.objective.sigma": sigma, "training.rate": 0.01} for sigma in (1.0, 2.0)]
 
 
-class InHere:
-    """What Ray does with trials: in :attr:`told` is what they report, and the report with number ``stop_at`` ends it."""
-
-    def __init__(self) -> None:
-        self.told, self.stop_at = [], None
-
-    def report(self, figures):
-        self.told.append(figures)
-        if len(self.told) == self.stop_at:
-            raise KeyboardInterrupt
-
-    def run_trials(self, sweep, *, dpath, **rest):
-        here = str(Path.cwd())
-        made = ray_tune.Job(
-            sweep.config, sweep.recipe, sweep.module.__name__, sweep.metric, here, str(dpath.resolve()), False, here
-        )
-        try:
-            for values in sweep.config.listed():
-                os.chdir("/")
-                ray_tune._trial({"trial": values}, job=made)
-        finally:
-            os.chdir(here)
-        return ray_tune._endings(dpath, {})
-
-
 @pytest.fixture
 def trials(monkeypatch):
     """Trials without Ray."""
-    here = InHere()
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(tune=here))
-    monkeypatch.setattr(job, "run_trials", here.run_trials)
     monkeypatch.setattr(grounding, "EXTREMES", 0)
-    return here
+    return TrialsInHere(monkeypatch)
 
 
 def test_a_sweep_of_grounding_is_stopped_and_gone_on_with(tmp_path, monkeypatch, capsys, trials):
@@ -81,7 +48,7 @@ def test_a_sweep_of_grounding_is_stopped_and_gone_on_with(tmp_path, monkeypatch,
     assert read_run(sweep)["status"] == "interrupted"
     assert [(dpath / "evaluation.json").is_file() for dpath in dpaths] == [True, False]
     first = (dpaths[0] / "model.safetensors").stat().st_mtime_ns
-    trials.told.clear()
+    trials.reports.clear()
     trials.stop_at = None
     capsys.readouterr()
     assert main(["sweep", "toy_sweep.yaml"]) == 0
@@ -90,7 +57,7 @@ def test_a_sweep_of_grounding_is_stopped_and_gone_on_with(tmp_path, monkeypatch,
     assert all(word in table for word in ("sigma", "rate", "err_px", "hit", "runs/toy_sweep/report.html"))
     assert (dpaths[0] / "model.safetensors").stat().st_mtime_ns == first  # not trained again
     assert [start["status"] for start in read_run(dpaths[1])["starts"]] == ["interrupted", "finished"]
-    assert [figures["step"] for figures in trials.told] == [3, 6, 3, 6]  # what was known is told again
+    assert [figures["step"] for figures in trials.reports] == [3, 6, 3, 6]  # what was known is told again
     found = trials_of(sweep, "err_px", {})
     assert [trial.best for trial in found] == sorted(trial.best for trial in found)
     page = re.sub("&quot;", '"', (sweep / "report.html").read_text())
