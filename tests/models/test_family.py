@@ -131,9 +131,14 @@ def test_a_family_is_not_asked_where_another_one_is_as_sure(registered):
     assert asked == ["vit_tiny_patch16_224"]
 
 
-def test_timm_stays_unimported_where_torchvision_knows_the_name(programs, tmp_path):
-    code = "import sys; from isotherm.models.choose import family_of_name as f; print(f('resnet50')[0].name, 'timm' in sys.modules)"
-    assert programs.run(code, cwd=tmp_path).stdout.split() == ["torchvision", "False"]
+def test_packages_stay_unimported_where_another_one_knows_the_name_as_surely(programs, tmp_path):
+    code = (
+        "import sys; from isotherm.models.choose import family_of_name as f\n"
+        "for name in ('yoloe-11s-seg.yaml', 'resnet50'):\n"
+        "    print(f(name)[0].name, 'torchvision' in sys.modules, 'timm' in sys.modules)"
+    )
+    expected = ["ultralytics", "False", "False", "torchvision", "True", "False"]
+    assert programs.run(code, cwd=tmp_path).stdout.split() == expected
 
 
 def test_a_module_of_ones_own_is_read_by_its_family_before_the_general_one(registered):

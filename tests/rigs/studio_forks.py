@@ -18,11 +18,13 @@ from typing import IO, Any
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.facts_cache import known_facts
 from isotherm.studio.requests import SHIPPED
-from rigs.studio_processes import join_studio, start_forking
+from rigs.studio_processes import join_studio
 
 TESTS = Path(__file__).parents[1]
 IMPORTED = "import alembic.command, uvicorn, isotherm.cli.studio, isotherm.studio.serve"
 """What every studio imports; nothing of it starts a thread."""
+FORKS = "from rigs.studio_processes import start_forking; start_forking()"
+"""Begins before these imports, as its own take longer."""
 SERVED = "from rigs.studio_forks import serve; serve()"
 
 
@@ -69,7 +71,7 @@ class Forks:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"{IMPORTED}, sys; sys.path.insert(0, {str(TESTS)!r}); {SERVED}"],
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(TESTS)!r}); {FORKS}; {IMPORTED}; {SERVED}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -111,7 +113,6 @@ class Forks:
 
 def serve() -> None:
     """Fork for each line that comes, and say the number of the process."""
-    start_forking()
     for line in sys.stdin:
         dpath, pipe, words, modules = json.loads(line)
         if not (pid := os.fork()):

@@ -29,4 +29,5 @@ FAMILY = Family(
     package="torchvision",
     extra="models",
     names=names,
+    surest_name=Fit.NAMED,
 )
