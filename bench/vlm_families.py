@@ -24,19 +24,11 @@ PAGE = ROOT / "docs" / "vlm_models.md"
 SIZES = [[(60, 90)], [(90, 50), (40, 60)]]
 LONG = [(64, 2000), (3000, 40)]
 CROSS = "its language model asks the picture by cross-attention: none of the prompt's tokens is made of pixels"
-CODES = "the picture is turned into numbers of a code book: a token jumps from one to another, or does not move, where pixels change"
 NO_PROMPT = "it writes what it sees without being asked: there is no prompt that pictures are a part of"
 UNASKED = {
-    "blip": CROSS,
-    "chameleon": CODES,
     "cosmos3_omni": "this version of transformers has no processor for it",
     "diffusion_gemma": "it writes many words at a time, each of them again and again, so no word has a probability of its own behind those before it",
-    "emu3": CODES,
     "evolla": "it reads proteins, and no pictures",
-    "git": "the model puts the picture in front of the prompt itself: none of the prompt's tokens stands for it",
-    "idefics": CROSS,
-    "kosmos-2.5": "the prompt says by a mask, and not by a token of its own, where the picture stands",
-    "mllama": CROSS,
     "pi0": "it answers with the movements of a robot, and not in words",
     "pix2struct": CROSS,
     "pp_formulanet": NO_PROMPT,

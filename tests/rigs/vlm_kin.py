@@ -17,8 +17,9 @@ from rigs.vlm_others import OTHERS
 from rigs.vlm_recent import RECENT
 from rigs.vlm_tiles import TILES
 from rigs.vlm_towers import TOWERS
+from rigs.vlm_whole import WHOLE
 
-EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS | DOCUMENTS | RECENT
+EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS | DOCUMENTS | RECENT | WHOLE
 
 
 @cache

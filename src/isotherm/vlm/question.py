@@ -212,7 +212,7 @@ class Question:
         rows = list(dict.fromkeys(c for s in targets for c in s.continuations))
         versions = len(streams[0])
         most = batch or max(
-            1, min(ROWS, CELLS // (streams[0].shape[-1] * (len(self.prompt.ids) + max(map(len, rows)))))
+            1, min(ROWS, CELLS // (streams[0].shape[-1] * max(1, len(self.prompt.ids) + max(map(len, rows)))))
         )
         logits: dict[tuple[int, ...], list[Tensor]] = {}
         for row in rows:

@@ -13,8 +13,10 @@ from isotherm.models.transformers.vlm.whole import WholeVlm, continued
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.methods import Occlusion
 from isotherm.vlm.question import Question
+from rigs.breadth import wide
 from rigs.vlm_askers import florence2, kosmos_2, t5gemma2
 from rigs.vlm_black_box import covered_box
+from rigs.vlm_whole import blip, git, idefics, kosmos_2_5, mllama
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
@@ -39,6 +41,28 @@ def test_what_is_read_is_what_the_model_says_and_covered_pixels_lie_on_what_they
     torch.testing.assert_close(ours, theirs.expand(2, -1, -1), atol=1e-5, rtol=1e-4)
     assert covered_box(view) == 4
     assert token_methods(None, view)[0] == [Occlusion()]
+
+
+@pytest.mark.parametrize("make", [blip, *wide([git, idefics, kosmos_2_5, mllama])])
+def test_every_token_of_an_answer_has_the_logits_that_it_was_generated_with(make):
+    """BLIP leaves out the prompt's last token before it answers, and puts another in the place of the first."""
+    view = vlm_view(*make())
+    assert isinstance(view, WholeVlm)
+    prompt = view.ask([PICTURE], "how many red ?")
+    out = view.model.generate(
+        **prompt.inputs,
+        max_new_tokens=6,
+        min_new_tokens=6,
+        do_sample=False,
+        num_beams=1,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    said = out.sequences[:, -6:-1]
+    with torch.no_grad():
+        ours = view.read(prompt, (view.embed(prompt)[0].expand(2, -1, -1),), said.expand(2, -1)).logits
+    torch.testing.assert_close(ours, torch.stack(out.logits, 1).expand(2, -1, -1), atol=1e-4, rtol=1e-4)
+    assert covered_box(view) == 4
 
 
 def test_such_a_model_is_explained_by_occlusion_and_other_methods_say_why_not():
@@ -107,6 +131,36 @@ def test_a_model_is_refused_where_pixels_or_words_change_nothing(monkeypatch):
     model, processor = kosmos_2()
     monkeypatch.setattr(WholeVlm, "_ways", lambda self: {"the words alone": lambda n, prompt: "always"})
     with pytest.raises(AdapterError, match="the words alone: its processor writes the same prompt whatever is asked"):
+        vlm_view(model, processor)
+
+
+def test_a_model_is_refused_whose_processor_makes_more_of_a_picture_than_pixels(monkeypatch):
+    """Words that are read in the picture would stay where it is covered."""
+    plain = WholeVlm._processed
+
+    def reading(self, pictures, **inputs):
+        made = plain(self, pictures, **inputs)
+        word = int(pictures[0].reshape(-1, 3)[0, 0]) % 2 + 5
+        return made | {"input_ids": torch.cat([made["input_ids"], torch.tensor([[word]])], 1)}
+
+    monkeypatch.setattr(WholeVlm, "_processed", reading)
+    with pytest.raises(
+        AdapterError, match="the words alone: its processor makes more of a picture than pixels: input_ids"
+    ):
+        vlm_view(*git())
+
+
+def test_a_model_is_refused_that_does_not_listen(monkeypatch):
+    """All words are one to it, and there are as many of them."""
+    model, processor = florence2()
+    words = model.get_input_embeddings().weight
+    with torch.no_grad():
+        words[5:] = words[5].clone()
+    plain = WholeVlm.ask
+    monkeypatch.setattr(
+        WholeVlm, "ask", lambda self, pictures, text: plain(self, pictures, "red red red" if text == "?" else text)
+    )
+    with pytest.raises(AdapterError, match="other words change nothing"):
         vlm_view(model, processor)
 
 

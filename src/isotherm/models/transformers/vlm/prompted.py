@@ -47,9 +47,8 @@ class PromptedModel:
         self.layers = int(text.num_hidden_layers)
         ends = model.generation_config.eos_token_id
         ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-        self.vocabulary = TokenizerVocabulary(
-            processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size)
-        )
+        others = [processor.tokenizer.eos_token_id, getattr(text, "sep_token_id", None)]  # BLIP ends with the latter
+        self.vocabulary = TokenizerVocabulary(processor.tokenizer, [*ends, *filter(None, others)], int(text.vocab_size))
         self.marks = picture_marks(processor, model.config)
 
     def _processed(self, pictures: Sequence[Picture], **inputs: Any) -> dict[str, Any]:

@@ -248,4 +248,9 @@ def fed_name(prompt: PromptInputs) -> str:
     """The input of a prompt that holds the pixels."""
     if prompt.video is not None:
         return "pixel_values_videos"
-    return next(name for name in PIXEL_NAMES if name in prompt.inputs)
+    name = next((name for name in PIXEL_NAMES if name in prompt.inputs), None)
+    if name is None:
+        raise AdapterError(
+            f"the processor makes no pixels of a picture that isotherm knows by name: it gives {', '.join(prompt.inputs)}; expected one of {', '.join(PIXEL_NAMES)}"
+        )
+    return name

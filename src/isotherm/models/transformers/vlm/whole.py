@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, IsothermError, MethodError
+from isotherm.models.transformers.vlm.beginning import Beginning
 from isotherm.models.transformers.vlm.checks import check_length, check_question
 from isotherm.models.transformers.vlm.layouts.layout import coordinate_picture
 from isotherm.models.transformers.vlm.prompted import PromptedModel
@@ -52,7 +53,8 @@ class WholeVlm(PromptedModel):
     def __init__(self, model: Any, processor: Any, *, why: str, name: str | None = None) -> None:
         super().__init__(model, processor, name=name, count_prompt=None)
         self.placeless = why
-        self._lead = torch.zeros(1, 0, dtype=torch.long)
+        none = torch.zeros(1, 0, dtype=torch.long)
+        self._beginning = Beginning(none, 0, 0, none)
         reasons = []
         for what, way in self._ways().items():
             self._text = way
@@ -80,13 +82,16 @@ class WholeVlm(PromptedModel):
                 pictures, text=[self._text(len(pictures), prompt)], **picture_arguments(self.processor, [pictures])
             )
         taken = inspect.signature(self.model.forward).parameters
+        if "input_ids" not in taken and "input_ids" in inputs:  # Donut's decoder is asked, and nothing else
+            inputs["decoder_input_ids"] = inputs["input_ids"]
         inputs = {name: value for name, value in inputs.items() if name in taken}
-        check_length(inputs["input_ids"].shape[1], self.model.config, self.name)
+        ids = inputs.get("input_ids", self._written(inputs))
+        check_length(ids.shape[1], self.model.config, self.name)
         known = tuple(
             PictureTokens((picture.shape[0], picture.shape[1]), (), 0, placeless=self.placeless) for picture in pictures
         )
         nowhere = torch.zeros(0, dtype=torch.long)
-        return PromptInputs(inputs, inputs["input_ids"][0].cpu(), prompt, tuple(pictures), known, nowhere)
+        return PromptInputs(inputs, ids[0].cpu(), prompt, tuple(pictures), known, nowhere)
 
     def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> PromptInputs:
         raise AdapterError(f"isotherm reads {self.name} as a whole and gives it no videos; give it frames as pictures")
@@ -97,7 +102,7 @@ class WholeVlm(PromptedModel):
 
     def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
         tokens, _, _ = self._generated(prompt, most)
-        own = tokens[self._forced :]
+        own = tokens[self._beginning.forced.shape[1] :]
         return own[: next((i for i, token in enumerate(own) if token in self.vocabulary.ends), len(own))]
 
     def read(
@@ -117,14 +122,18 @@ class WholeVlm(PromptedModel):
             for key, value in prompt.inputs.items()
         }
         inputs[name] = streams[0].reshape(b * len(fed), *fed.shape[1:]).to(fed)
+        begun = self._beginning(self._written(prompt.inputs).cpu()).to(continuation).expand(b, -1)
+        whole = torch.cat([begun, continuation], 1)
         if self._encodes:
-            lead = self._lead.to(continuation).expand(b, -1)
-            inputs["decoder_input_ids"] = torch.cat([lead, continuation], 1)
+            inputs = {key: value for key, value in inputs.items() if key != "decoder_attention_mask"}
+            inputs["decoder_input_ids"] = whole
         else:
             inputs = {
-                key: continued(value, continuation) if _per_token(value, prompt) and key != name else value
+                key: continued(self._beginning.per_token(value), continuation)
+                if _per_token(value, prompt) and key != name
+                else value
                 for key, value in inputs.items()
-            } | {"input_ids": torch.cat([inputs["input_ids"], continuation], 1)}
+            } | {"input_ids": whole}
         with self._quiet():
             logits = self.model(**inputs, use_cache=False).logits
         return Reading(logits[:, -(k + 1) :], logits.new_zeros(b, 0, 0))
@@ -148,9 +157,13 @@ class WholeVlm(PromptedModel):
     def _encodes(self) -> bool:
         return bool(getattr(self.model.config, "is_encoder_decoder", False))
 
-    @property
-    def _forced(self) -> int:
-        """Tokens that generation puts in front of every answer."""
+    def _written(self, inputs: Mapping[str, Any]) -> Int[Tensor, "1 n"]:
+        """The tokens of a prompt behind which its answer stands; none where an encoder alone reads the words."""
+        written = inputs.get("decoder_input_ids" if self._encodes else "input_ids")
+        return torch.zeros(1, 0, dtype=torch.long) if written is None else written
+
+    def _forces(self) -> int:
+        """How many tokens generation puts in front of every answer."""
         return int(self._encodes and getattr(self.model.generation_config, "forced_bos_token_id", None) is not None)
 
     def _ways(self) -> dict[str, Callable[[int, str], str]]:
@@ -190,22 +203,39 @@ class WholeVlm(PromptedModel):
     def _prove(self) -> None:
         """Raise AdapterError where what is read is not what the model would say, or not about the picture."""
         picture = coordinate_picture((48, 56))
-        prompt, longer = self.ask([picture], "?"), self.ask([picture], "? ? ?")
-        if torch.equal(prompt.ids, longer.ids):
+        shorter, prompt, inverted = (
+            self.ask([shown], text) for shown, text in ((picture, "?"), (picture, "? ? ?"), (255 - picture, "? ? ?"))
+        )
+        if not _differing(shorter, prompt):
             raise AdapterError("its processor writes the same prompt whatever is asked")
+        if more := [name for name in _differing(prompt, inverted) if name != fed_name(prompt)]:
+            raise AdapterError(f"its processor makes more of a picture than pixels: {', '.join(more)}")
         tokens, logits, begun = self._generated(prompt, STEPS)
-        if self._encodes:
-            self._lead = torch.cat([begun.cpu(), torch.tensor([tokens[: self._forced]], dtype=torch.long)], 1)
-        own = torch.tensor([tokens[self._forced : -1]], dtype=torch.long)
+        first = self._forces()
+        self._beginning = Beginning.of(
+            self._written(prompt.inputs).cpu(), begun.cpu(), torch.tensor([tokens[:first]], dtype=torch.long)
+        )
+        own = torch.tensor([tokens[first:-1]], dtype=torch.long)
         with torch.no_grad():
-            read = self.read(prompt, self.embed(prompt), own).logits[0].float()
-            inverted = self.ask([255 - picture], "?")
-            other = self.read(inverted, self.embed(inverted), own).logits[0].float()
-        off = float((read - logits[self._forced :]).abs().max() / logits.std().clamp(min=1e-12))
+            read, pixels, words = (
+                self.read(one, self.embed(one), own).logits[0].float() for one in (prompt, inverted, shorter)
+            )
+        off = float((read - logits[first:]).abs().max() / logits.std().clamp(min=1e-12))
         if not off < SAME:
             raise AdapterError(f"what it reads differs from what it generates, by {off:.2g} deviations of the logits")
-        if torch.equal(read, other):
+        if torch.equal(read, pixels):
             raise AdapterError("other pixels change nothing")
+        if torch.equal(read, words):
+            raise AdapterError("other words change nothing")
+
+
+def _differing(one: PromptInputs, other: PromptInputs) -> list[str]:
+    """The inputs of two prompts that are not the same."""
+    return [
+        name
+        for name, value in one.inputs.items()
+        if not (torch.equal(value, other.inputs[name]) if isinstance(value, Tensor) else value == other.inputs[name])
+    ]
 
 
 def continued(value: Tensor, continuation: Int[Tensor, "b k"]) -> Tensor:

@@ -19,15 +19,21 @@ from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.methods import Occlusion, Propagation
 from isotherm.vlm.scores import NextToken
+from rigs.breadth import wide
 from rigs.vlm_black_box import covered_box
 from rigs.vlm_kin import EVERY
 
 
-def test_a_resampler_opens_its_tokens_make_no_map_and_covered_pixels_do():
-    view = TransformersVlm(*EVERY["idefics2"]())
-    assert "the 8 vision tokens of idefics2 stand for no place: each changes with pixels all over" in view.placeless
-    asked = view.ask([np.zeros((48, 64, 3), np.uint8), np.zeros((40, 40, 3), np.uint8)], "?")
-    assert [(p.count, p.grids) for p in asked.pictures] == [(8, ()), (8, ())]
+@pytest.mark.parametrize(
+    ("name", "count", "second"),
+    [("idefics2", 8, (40, 40)), *wide([("chameleon", 256, (40, 40)), ("emu3", 77, (48, 64))])],
+)
+def test_tokens_that_see_all_of_a_picture_make_no_map_and_covered_pixels_do(name, count, second):
+    """Behind a resampler, or where a picture is turned into numbers of a code book behind attention."""
+    view = TransformersVlm(*EVERY[name]())
+    assert f"vision tokens of {name} stand for no place: each changes with pixels all over" in view.placeless
+    asked = view.ask([np.zeros((48, 64, 3), np.uint8), np.zeros((*second, 3), np.uint8)], "?")
+    assert [(p.count, p.grids) for p in asked.pictures] == [(count, ()), (count, ())]
     with pytest.raises(MethodError, match=r"propagation would make a map .* Take the method occlusion"):
         explain_answer(view, [np.zeros((48, 64, 3), np.uint8)], "?", score=NextToken(), methods=[Propagation()])
     assert covered_box(view) == 4
