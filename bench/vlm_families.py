@@ -23,19 +23,6 @@ sys.path[:0] = [str(ROOT / "tests")]  # the tiny models are those of the tests
 PAGE = ROOT / "docs" / "vlm_models.md"
 SIZES = [[(60, 90)], [(90, 50), (40, 60)]]
 LONG = [(64, 2000), (3000, 40)]
-CROSS = "its language model asks the picture by cross-attention: none of the prompt's tokens is made of pixels"
-NO_PROMPT = "it writes what it sees without being asked: there is no prompt that pictures are a part of"
-UNASKED = {
-    "cosmos3_omni": "this version of transformers has no processor for it",
-    "diffusion_gemma": "it writes many words at a time, each of them again and again, so no word has a probability of its own behind those before it",
-    "evolla": "it reads proteins, and no pictures",
-    "pi0": "it answers with the movements of a robot, and not in words",
-    "pix2struct": CROSS,
-    "pp_formulanet": NO_PROMPT,
-    "udop": "words and pictures are read by an encoder, and the answer is written by a decoder that asks it by cross-attention",
-    "vision-encoder-decoder": NO_PROMPT,
-}
-"""Families that this way of explaining cannot take, for what their classes in transformers do; no tiny model of them was made."""
 MINUTES = 60
 QUICK = ["qwen2_vl", "llava", "idefics2"]
 
@@ -171,8 +158,6 @@ def main(quick: bool = False) -> None:
         done[name] = alone(name)
         print(name, done[name]["layout"], done[name].get("why", "")[:100], flush=True)
         write("vlm_families", {"settings": settings, "families": done}, quick=quick)
-    for name, why in UNASKED.items():
-        done.setdefault(name, {"layout": "refused", "why": why})
     every = [*dict.fromkeys([*(n for n in families() if n in done), *done])]
     missing = [n for n in families() if n not in done]
     rows = [row(name, done[name]) for name in every]

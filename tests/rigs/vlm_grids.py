@@ -40,7 +40,7 @@ def qwen_numbers(tokenizer):
     )
 
 
-def _qwen3(prefix: str, *, text=None, vision=None):
+def qwen3_like(prefix: str, *, text=None, vision=None):
     """A model with Qwen3-VL's processor."""
     tokenizer = words(*QWEN_MARKS)
     pictures = hf.Qwen2VLImageProcessor(**SIDES, **COLOURS, size=PIXELS)
@@ -59,16 +59,16 @@ def _qwen3(prefix: str, *, text=None, vision=None):
 
 
 def qwen3_vl_moe():
-    return _qwen3("Qwen3VLMoe", text=EXPERTS, vision={"deepstack_visual_indexes": [0]})
+    return qwen3_like("Qwen3VLMoe", text=EXPERTS, vision={"deepstack_visual_indexes": [0]})
 
 
 def qwen3_5():
     """Three of four layers of the language model are linear attention; here one of two is."""
-    return _qwen3("Qwen3_5", text=LINEAR)
+    return qwen3_like("Qwen3_5", text=LINEAR)
 
 
 def qwen3_5_moe():
-    return _qwen3("Qwen3_5Moe", text=LINEAR | EXPERTS | {"shared_expert_intermediate_size": 32})
+    return qwen3_like("Qwen3_5Moe", text=LINEAR | EXPERTS | {"shared_expert_intermediate_size": 32})
 
 
 GLM_MARKS = (

@@ -8,6 +8,7 @@ from isotherm.models.transformers.vlm.open import vlm_view
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.models.transformers.vlm.whole import WholeVlm
 from rigs.vlm_askers import ASKERS
+from rigs.vlm_decoders import DECODERS
 from rigs.vlm_grids import GRIDS
 from rigs.vlm_models import FAMILIES
 from rigs.vlm_newest import NEWEST
@@ -19,7 +20,7 @@ from rigs.vlm_tiles import TILES
 from rigs.vlm_towers import TOWERS
 from rigs.vlm_whole import WHOLE
 
-EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS | DOCUMENTS | RECENT | WHOLE
+EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS | DOCUMENTS | RECENT | WHOLE | DECODERS
 
 
 @cache

@@ -43,6 +43,7 @@ from isotherm.models.transformers.prepare import Preparer, image_processor_of
 from isotherm.models.transformers.segment import SegmenterView
 from isotherm.models.transformers.universal import UniversalView
 from isotherm.models.transformers.video import wrap_video
+from isotherm.models.transformers.vlm.checks import sees, writes
 from isotherm.models.transformers.vlm.open import vlm_view
 from isotherm.models.weights.hub import hub_at_once
 from isotherm.vlm.view import LanguageView
@@ -106,7 +107,7 @@ def wrap(
         return clips
     if frames is not None:
         raise OptionError(f"frames is for video classifiers, and {kind} is none; leave it out")
-    if kind.endswith("ForConditionalGeneration"):
+    if kind.endswith("ForConditionalGeneration") or writes(model):
         return _language(model, processor, {"names": names, "size": size, "classes": classes, "confidence": confidence})
     label, by_user = f"{kind} (transformers", size is not None
     source: Source = "declared"
@@ -249,7 +250,7 @@ def load(
 
 def _language(model: Any, processor: Any, options: dict[str, Any]) -> LanguageView:
     """A model that answers in words about pictures."""
-    if not hasattr(model.config, "vision_config"):
+    if not sees(model):
         raise AdapterError(f"{type(model).__name__} sees no pictures; of transformers isotherm reads {READS}")
     unfit = [name for name, value in options.items() if value is not None]
     if unfit:

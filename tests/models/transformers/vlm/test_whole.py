@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import transformers
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as LISTED
 
 import isotherm
 from isotherm.errors import AdapterError, MethodError
+from isotherm.models.transformers.view import wrap
+from isotherm.models.transformers.vlm.checks import writes
 from isotherm.models.transformers.vlm.open import vlm_view
 from isotherm.models.transformers.vlm.whole import WholeVlm, continued
 from isotherm.vlm.choose import token_methods
@@ -16,6 +20,7 @@ from isotherm.vlm.question import Question
 from rigs.breadth import wide
 from rigs.vlm_askers import florence2, kosmos_2, t5gemma2
 from rigs.vlm_black_box import covered_box
+from rigs.vlm_decoders import diffusion_gemma, donut, evolla, pi0, pix2struct, pix2struct_header, pp_formulanet, udop
 from rigs.vlm_whole import blip, git, idefics, kosmos_2_5, mllama
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -43,9 +48,13 @@ def test_what_is_read_is_what_the_model_says_and_covered_pixels_lie_on_what_they
     assert token_methods(None, view)[0] == [Occlusion()]
 
 
-@pytest.mark.parametrize("make", [blip, *wide([git, idefics, kosmos_2_5, mllama])])
+@pytest.mark.parametrize(
+    "make", [blip, pix2struct, pix2struct_header, *wide([donut, git, idefics, kosmos_2_5, mllama])]
+)
 def test_every_token_of_an_answer_has_the_logits_that_it_was_generated_with(make):
-    """BLIP leaves out the prompt's last token before it answers, and puts another in the place of the first."""
+    """BLIP leaves out the prompt's last token before it answers, and puts another in the place of the first. The words
+    that Pix2Struct is asked are those of its decoder, or are drawn above the picture.
+    """
     view = vlm_view(*make())
     assert isinstance(view, WholeVlm)
     prompt = view.ask([PICTURE], "how many red ?")
@@ -104,19 +113,24 @@ def test_a_word_that_generation_puts_in_front_belongs_to_no_answer():
     torch.testing.assert_close(first[0], second[-1])
 
 
-def test_a_model_is_refused_where_what_is_read_is_not_what_it_says(monkeypatch):
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda logits: tuple(one + torch.randn_like(one) for one in logits), "what it reads differs from"),
+        (lambda logits: None, "its generation has no logits that each token was chosen by"),
+    ],
+)
+def test_a_model_is_refused_where_what_is_read_is_not_what_it_says(change, why, monkeypatch):
     model, processor = florence2()
     generate = model.generate
 
     def other(**arguments):
         out = generate(**arguments)
-        out.logits = tuple(logits + torch.randn_like(logits) for logits in out.logits)
+        out.logits = change(out.logits)
         return out
 
     monkeypatch.setattr(model, "generate", other)
-    with pytest.raises(
-        AdapterError, match=r"nor can it be read as a whole \(the words alone: what it reads differs from"
-    ):
+    with pytest.raises(AdapterError, match=rf"nor can it be read as a whole \(the words alone: {why}"):
         vlm_view(model, processor)
 
 
@@ -162,6 +176,34 @@ def test_a_model_is_refused_that_does_not_listen(monkeypatch):
     )
     with pytest.raises(AdapterError, match="other words change nothing"):
         vlm_view(model, processor)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (udop, r"reads words in the picture \(apply_ocr\)"),
+        (pi0, "PI0ForConditionalGeneration writes no words"),
+        (evolla, "EvollaForProteinText2Text sees no pictures"),
+        (pp_formulanet, "its processor writes the same prompt whatever is asked"),
+        *wide([(diffusion_gemma, "has no logits that each token was chosen by")]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of a chat template that is not the model's own
+def test_a_model_that_is_not_asked_about_pixels_or_does_not_answer_in_words_is_refused_with_the_reason(make, why):
+    model, processor = make()
+    with pytest.raises(AdapterError, match=why):
+        vlm_view(model, processor)
+
+
+def test_models_that_write_about_pictures_are_known_by_more_than_their_class_names():
+    """Fuyu, GIT, IDEFICS and others were refused as models of another job."""
+    others = {kind for kind in LISTED.values() if not kind.endswith("ForConditionalGeneration")}
+    no_pictures = {"EvollaForProteinText2Text", "Mistral4ForCausalLM"}
+    assert {"FuyuForCausalLM", "GitForCausalLM", "IdeficsForVisionText2Text", *no_pictures} <= others
+    assert {kind for kind in others if not writes(getattr(transformers, kind))} == no_pictures
+    assert writes(transformers.Phi4MultimodalForCausalLM)
+    assert not writes(transformers.CLIPModel)
+    assert isinstance(wrap(git()[0], processor=git()[1]), WholeVlm)
 
 
 def test_what_the_last_token_of_a_prompt_has_those_of_the_answer_have_too():

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from isotherm.cam.view import Picture
-from isotherm.errors import OptionError
+from isotherm.errors import AdapterError, OptionError
+from isotherm.models.transformers.other_jobs import AS_ONES_OWN
 from isotherm.models.transformers.vlm.layouts.layout import NoTokensError
 from isotherm.models.transformers.vlm.proof import marking_token_id
 
@@ -22,6 +23,39 @@ def picture_marks(processor: Any, config: Any) -> frozenset[str]:
     marks = [getattr(processor, name, None) for name in ("image_token", "video_token", "boi_token")]
     marks += [processor.tokenizer.convert_ids_to_tokens(number) for number in ids if number is not None]
     return frozenset(mark for mark in marks if isinstance(mark, str) and mark)
+
+
+def sees(model: Any) -> bool:
+    """Whether a model of transformers is fed pictures or videos."""
+    modalities = getattr(model, "input_modalities", None) or ()
+    return hasattr(model.config, "vision_config") or any(what in modalities for what in ("image", "video"))
+
+
+def writes(model: Any) -> bool:
+    """Whether a model of transformers is asked in words about pictures, and writes tokens."""
+    modalities = getattr(model, "input_modalities", None) or ()
+    return "text" in modalities and "image" in modalities and bool(model.can_generate())
+
+
+def check_job(model: Any, processor: Any) -> None:
+    """Refuse a model that is not asked about pictures, that does not answer in words, or whose processor reads words in
+    the picture.
+
+    Raises:
+        AdapterError: with the reason.
+    """
+    kind = type(model).__name__
+    if not sees(model):
+        raise AdapterError(f"{kind} sees no pictures, so no answer of it can be explained by one")
+    if not model.can_generate():
+        raise AdapterError(
+            f"{kind} writes no words (it has no generate), so it has no answer to explain; {AS_ONES_OWN}"
+        )
+    if getattr(getattr(processor, "image_processor", None), "apply_ocr", False):
+        raise AdapterError(
+            f"the processor of {kind} reads words in the picture (apply_ocr) and puts them into the prompt, where they stay "
+            "when pixels are covered, so a map would say nothing of what the model knows from them; explain a model that sees pixels alone"
+        )
 
 
 def check_words(text: str, marks: Collection[str], *, what: str = "prompt", example: str) -> None:

@@ -197,6 +197,10 @@ class WholeVlm(PromptedModel):
                 return_dict_in_generate=True,
                 output_logits=True,
             )
+        if getattr(out, "logits", None) is None:
+            raise AdapterError(
+                "its generation has no logits that each token was chosen by, as where many are written at a time"
+            )
         made = len(out.logits)
         return out.sequences[0, -made:].tolist(), torch.cat(out.logits).float(), out.sequences[:, :-made]
 
