@@ -17,10 +17,11 @@ BROWSERS = Browsers()
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory, forks):
+def studio(tmp_path_factory, forks, browsers):
     """A studio as people start it, with a camera and a further model, and a history that all tests share."""
+    browsers.shared()  # starts while the process that forks imports
     dpath = tmp_path_factory.mktemp("start")
-    clip = scene_clip(dpath / "table.mp4")
+    clip = scene_clip(dpath / "table.mp4", rate=5)
     know_facts(dpath, model := "yoloe-11s-seg.yaml")
     with running(dpath, ["--camera", str(clip), "--model", model], forks=forks) as process:
         yield process

@@ -132,7 +132,11 @@ def _reaped() -> bool:
 
 def _become(dpath: str, pipe: str, words: list[str]) -> None:
     from isotherm.console import entry
+    from isotherm.studio import samples
 
+    samples.IMAGENET_PACKAGE = (
+        "none"  # the example is a generated scene, as where the photographs' network is not installed
+    )
     os.setpgid(0, 0)  # a group, so that all of it can be killed at once
     join_studio()
     os.chdir(dpath)

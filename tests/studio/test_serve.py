@@ -23,7 +23,7 @@ from rigs.studio import events_of
 
 COMMAND = "from isotherm.studio import samples; samples.IMAGENET_PACKAGE = 'none'; from isotherm.console import entry; entry()"
 """Of a studio whose example is a generated scene, as where the network of photographs is not installed: it takes half the
-time to open it. The browser's tests start with the photograph."""
+time to open it. The photograph is asked about below, and its words are read in the browser's tests."""
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import { meaningIn, technicalWords } from "./glossary.js";
 /** @typedef {{node: Text, start: number, end: number}} Place */
 
 const WAIT_MS = 250; // after a change: what is drawn anew in between needs no words yet
-const LATEST_MS = 1500;
+const LATEST_MS = 150; // as browsers see no rest for seconds while a page with a thousand names of classes settles
 /** What the page does not say itself (names, labels, code), and what comes and goes. */
 const LEFT = "[translate=no], [role=status], [role=alert], [aria-live], code, textarea, svg, script, style, noscript, .work, .what";
 /** Inside of these no button may stand. */
