@@ -15,8 +15,10 @@ from isotherm.models.transformers.vlm.checks import writes
 from isotherm.models.transformers.vlm.open import vlm_view
 from isotherm.models.transformers.vlm.whole import WholeVlm, continued
 from isotherm.vlm.choose import token_methods
+from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.methods import Occlusion
 from isotherm.vlm.question import Question
+from isotherm.vlm.scores import Answer
 from rigs.breadth import wide
 from rigs.vlm_askers import florence2, kosmos_2, t5gemma2
 from rigs.vlm_black_box import covered_box
@@ -74,6 +76,23 @@ def test_every_token_of_an_answer_has_the_logits_that_it_was_generated_with(make
     assert covered_box(view) == 4
 
 
+@pytest.mark.parametrize("make", [idefics, *wide([mllama])])
+def test_several_pictures_are_asked_about_where_what_is_read_of_them_is_what_the_model_says(make):
+    view = vlm_view(*make())
+    shown = [PICTURE, PICTURE[:, ::-1].copy()]
+    prompt, other = view.ask(shown, "how many red ?"), view.ask([shown[0], 255 - shown[1]], "how many red ?")
+    logits = view.model.generate(
+        **prompt.inputs, max_new_tokens=1, do_sample=False, return_dict_in_generate=True, output_logits=True
+    ).logits[0]
+    empty = torch.zeros(1, 0, dtype=torch.long)
+    with torch.no_grad():
+        read, changed = (view.read(one, view.embed(one), empty).logits[0] for one in (prompt, other))
+    torch.testing.assert_close(read, logits, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(read, changed, atol=1e-4)
+    maps = explain_answer(view, shown, "how many red ?", score=Answer("red"), methods=[Occlusion(cells=2)], trust="off")
+    assert [bool(torch.as_tensor(m.values).abs().max() > 0) for m in maps] == [True, True]
+
+
 def test_such_a_model_is_explained_by_occlusion_and_other_methods_say_why_not():
     model, processor = florence2()
     asked = {"processor": processor, "prompt": "how many red ?", "target": "whole", "answer": "two red"}
@@ -94,7 +113,7 @@ def test_such_a_model_is_explained_by_occlusion_and_other_methods_say_why_not():
     ):
         with pytest.raises(MethodError, match=r"read as a whole, without vision tokens: .* take occlusion"):
             part()
-    with pytest.raises(AdapterError, match="takes one image in a prompt; 2 were given"):
+    with pytest.raises(AdapterError, match=r"takes one image in a prompt; 2 were given: ask about each by itself \("):
         view.ask([PICTURE, PICTURE], "?")
     with pytest.raises(AdapterError, match="gives it no videos; give it frames as pictures"):
         view.ask_video([PICTURE, PICTURE], "?", fps=2.0)
@@ -170,9 +189,9 @@ def test_a_model_is_refused_that_does_not_listen(monkeypatch):
     words = model.get_input_embeddings().weight
     with torch.no_grad():
         words[5:] = words[5].clone()
-    plain = WholeVlm.ask
+    plain = WholeVlm._prompt
     monkeypatch.setattr(
-        WholeVlm, "ask", lambda self, pictures, text: plain(self, pictures, "red red red" if text == "?" else text)
+        WholeVlm, "_prompt", lambda self, pictures, text: plain(self, pictures, "red red red" if text == "?" else text)
     )
     with pytest.raises(AdapterError, match="other words change nothing"):
         vlm_view(model, processor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NoReturn
 
 import torch
@@ -29,6 +30,10 @@ and values.
 """
 STEPS = 3
 """Tokens of an answer that is read again at opening."""
+
+
+FAULTS = (AttributeError, ImportError, LookupError, TypeError, ValueError, RuntimeError, IsothermError)
+"""Whatever a processor and a model that nobody knows may do."""
 
 
 class WholeVlm(PromptedModel):
@@ -61,21 +66,28 @@ class WholeVlm(PromptedModel):
             try:
                 self._prove()
                 return
-            except (
-                AttributeError,
-                ImportError,
-                LookupError,
-                TypeError,
-                ValueError,
-                RuntimeError,
-                IsothermError,
-            ) as error:
-                # whatever a processor and a model that nobody knows may do
-                reasons.append(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            except FAULTS as error:
+                reasons.append(f"{what}: {_first_line(error)}")
         raise AdapterError(f"{why}; nor can it be read as a whole ({'; '.join(reasons)})")
 
     def ask(self, pictures: Sequence[Picture], prompt: str) -> PromptInputs:
         check_question(pictures, prompt, self.marks)
+        if len(pictures) > 1 and (why := self._takes_one_alone):
+            raise AdapterError(
+                f"{self.name} takes one image in a prompt; {len(pictures)} were given: ask about each by itself ({why})"
+            )
+        return self._prompt(pictures, prompt)
+
+    @cached_property
+    def _takes_one_alone(self) -> str:
+        """Why it takes no more than one picture, proved where several are first asked about; empty where it does."""
+        try:
+            self._prove(2)
+        except FAULTS as error:
+            return _first_line(error)
+        return ""
+
+    def _prompt(self, pictures: Sequence[Picture], prompt: str) -> PromptInputs:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # as TransformersVlm does
             inputs = self._processed(
@@ -175,16 +187,11 @@ class WholeVlm(PromptedModel):
                 )
             }
         marks = [getattr(self.processor, name, None) for name in ("image_token", "boi_token")]
-        return {"the words alone": self._alone} | {
+        return {"the words alone": lambda n, prompt: prompt} | {
             f"{mark!r} before the words": lambda n, prompt, mark=mark: mark * n + prompt
             for mark in marks
             if isinstance(mark, str)
         }
-
-    def _alone(self, n: int, prompt: str) -> str:
-        if n > 1:
-            raise AdapterError(f"{self.name} takes one image in a prompt; {n} were given: ask about each by itself")
-        return prompt
 
     def _generated(self, prompt: PromptInputs, most: int) -> tuple[list[int], Float[Tensor, "k v"], Int[Tensor, "1 l"]]:
         """An answer, the logits that it was chosen by, and what generation began with."""
@@ -204,11 +211,15 @@ class WholeVlm(PromptedModel):
         made = len(out.logits)
         return out.sequences[0, -made:].tolist(), torch.cat(out.logits).float(), out.sequences[:, :-made]
 
-    def _prove(self) -> None:
-        """Raise AdapterError where what is read is not what the model would say, or not about the picture."""
+    def _prove(self, count: int = 1) -> None:
+        """Raise AdapterError where what is read of a prompt of some pictures is not what the model would say, or not
+        about the last of them.
+        """
         picture = coordinate_picture((48, 56))
+        before = [picture] * (count - 1)
         shorter, prompt, inverted = (
-            self.ask([shown], text) for shown, text in ((picture, "?"), (picture, "? ? ?"), (255 - picture, "? ? ?"))
+            self._prompt([*before, shown], text)
+            for shown, text in ((picture, "?"), (picture, "? ? ?"), (255 - picture, "? ? ?"))
         )
         if not _differing(shorter, prompt):
             raise AdapterError("its processor writes the same prompt whatever is asked")
@@ -216,9 +227,10 @@ class WholeVlm(PromptedModel):
             raise AdapterError(f"its processor makes more of a picture than pixels: {', '.join(more)}")
         tokens, logits, begun = self._generated(prompt, STEPS)
         first = self._forces()
-        self._beginning = Beginning.of(
-            self._written(prompt.inputs).cpu(), begun.cpu(), torch.tensor([tokens[:first]], dtype=torch.long)
-        )
+        if count == 1:
+            self._beginning = Beginning.of(
+                self._written(prompt.inputs).cpu(), begun.cpu(), torch.tensor([tokens[:first]], dtype=torch.long)
+            )
         own = torch.tensor([tokens[first:-1]], dtype=torch.long)
         with torch.no_grad():
             read, pixels, words = (
@@ -231,6 +243,10 @@ class WholeVlm(PromptedModel):
             raise AdapterError("other pixels change nothing")
         if torch.equal(read, words):
             raise AdapterError("other words change nothing")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _differing(one: PromptInputs, other: PromptInputs) -> list[str]:
