@@ -152,7 +152,8 @@ def deletion_curves(
     n = orders.shape[1]
     counts = [round(n * i / steps) for i in range(steps + 1)]
     rank = orders.argsort(1)
-    gone = torch.stack([rank < c for c in counts[1:-1]], 1).flatten(0, 1)
+    inner_counts = torch.tensor(counts[1:-1], dtype=torch.long)  # none where there is a single token
+    gone = (rank[:, None] < inner_counts[:, None]).flatten(0, 1)
     ends = torch.tensor([[False] * n, [True] * n])
     scores = without(torch.cat([ends, gone])).double().cpu()
     whole, empty = scores[0].expand(len(orders)), scores[1].expand(len(orders))

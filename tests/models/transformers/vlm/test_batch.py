@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.errors import OptionError, ShapeError
+from isotherm.errors import AdapterError, OptionError, ShapeError
+from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.vlm.batch import BatchedView
 from isotherm.vlm.blindness import image_states
 from isotherm.vlm.features import picture_features
 from rigs.breadth import wide
+from rigs.vlm_batches import batch_apart
+from rigs.vlm_kin import EVERY, opened
 from rigs.vlm_models import FAMILIES
 
 TEXTS = ("how many red ?", "where is blue circle ? yes", "red ?")
@@ -54,6 +57,43 @@ def test_padded_on_either_side_states_are_those_of_each_prompt_alone(families, f
             if len(known) == 1:
                 assert torch.allclose(grids[i, j], known[0].features, atol=2e-4)
                 assert batch.grids[j].frame.allclose(known[0].frame)
+
+
+WIDE = (252, 437)
+"""The size by which models prove themselves: it is measured where a layout is, and kept."""
+MECHANISMS = [("ernie4_5_vl_moe", "left"), ("paligemma", "right"), ("video_llava", "left"), ("mistral3", "right")]
+"""Experts that are chosen by the type of a token; a prefix; pixels by another name; a measured layout."""
+NO_BATCH = {
+    "aria": "stand for no place",
+    "blip-2": "stand for no place",
+    "deepseek_ocr2": "stand for no place",
+    "idefics2": "stand for no place",
+    "instructblip": "stand for no place",
+}
+"""Families whose tokens are in no grid; others that are read as a whole have no batches."""
+CLOSED = ("instructblipvideo", "shieldgemma2", "t5gemma2", "florence2", "kosmos-2")
+ALL = [(name, side) for name in EVERY if name not in {*NO_BATCH, *CLOSED} for side in ("left", "right")]
+
+
+@pytest.mark.filterwarnings("ignore")  # of packages that would be faster
+@pytest.mark.parametrize(("name", "side"), [*MECHANISMS, *wide(p for p in ALL if p not in MECHANISMS)])
+def test_padded_prompts_of_every_family_have_the_states_of_each_alone(name, side):
+    view = opened(name)
+    size = WIDE if isinstance(view.layout, MeasuredLayout) and "inkling" not in name else (40, 56)
+    if (name, side) == ("fuyu", "right"):
+        with pytest.raises(AdapterError, match=r"fuyu .* pads prompts on the left whatever is asked"):
+            batch_apart(view, size, side)
+    else:
+        assert batch_apart(view, size, side) < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "message"), [("idefics2", NO_BATCH["idefics2"]), *wide(p for p in NO_BATCH.items() if p[0] != "idefics2")]
+)
+def test_why_a_family_has_no_batches_is_said(name, message):
+    with pytest.raises(AdapterError, match=message):
+        opened(name).batch(pictures(1), TEXTS)
 
 
 @pytest.mark.parametrize("family", ["qwen3_vl", "paligemma", "gemma3", "smolvlm", "llava"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
+from isotherm.models.transformers.vlm.prompts import last_states
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.vlm.choose import answer_methods
 from isotherm.vlm.explain import explain_answer
@@ -53,3 +55,34 @@ def test_the_verdict_hides_no_token_where_a_layer_has_no_attention():
     """Linear attention would pass on what is hidden."""
     assert not opened("qwen3_5").hides
     assert opened("qwen2_vl").hides
+
+
+READ = ["ernie4_5_vl_moe", "ovis2", "hunyuan_vl"]
+"""Experts by the type of a token, words that are embedded anew beside a picture, positions that count pictures."""
+READ_TOO = [
+    name
+    for name in EVERY
+    if name not in {*READ, "instructblipvideo", "shieldgemma2", "t5gemma2", "florence2", "kosmos-2"}
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [*READ, *wide(READ_TOO)])
+def test_what_is_read_from_vision_tokens_is_what_the_model_makes_of_the_pictures(name):
+    """All states of the prompt, and of two versions of it those of each alone."""
+    view = opened(name)
+    size = WIDE if isinstance(view.layout, MeasuredLayout) and "inkling" not in name else (40, 56)
+    prompt = view.ask([np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)], "how many red ?")
+    kept = []
+    after = view.decoder.register_forward_hook(lambda _module, _args, output: kept.append(last_states(output)))
+    with torch.no_grad():
+        view.model(**prompt.inputs, use_cache=False)
+        after.remove()
+        streams = view.embed(prompt)
+        alone = view.read(prompt, streams, torch.tensor([[5, 6]]))
+        both = view.read(prompt, tuple(torch.cat([s.flip(1), s]) for s in streams), torch.tensor([[7, 8], [5, 6]]))
+    length = len(prompt.ids)
+    if view.causal:
+        assert torch.allclose(alone.hidden[0, :length], kept[0][0], atol=1e-4)
+    assert torch.allclose(both.hidden[1], alone.hidden[0], atol=1e-4)
+    assert torch.allclose(both.logits[1], alone.logits[0], atol=1e-4)

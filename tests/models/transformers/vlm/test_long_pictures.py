@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isotherm.errors import InputError
+from isotherm.errors import InputError, OptionError
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.vlm.choose import answer_methods
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.scores import Answer
-from rigs.vlm_kin import EVERY
+from rigs.breadth import wide
+from rigs.vlm_black_box import black_box
+from rigs.vlm_kin import EVERY, opened
 from rigs.vlm_models import family
 
 SIZES = [(64, 2000), (2000, 64), (3000, 40), (40, 3000)]
@@ -46,3 +48,71 @@ def test_what_a_processor_does_not_take_is_said_in_words():
         InputError, match=r"processor of lighton_ocr .* does not take pictures of 40 x 3000 pixels .*; crop them"
     ):
         view.ask([np.zeros((3000, 40, 3), np.uint8)], "how many red ?")
+
+
+EXTREME = [(64, 2000), (3000, 40), (1, 1), (8, 200)]
+MECHANISMS = [("qwen2_vl", (3000, 40)), ("llava_next", (8, 200)), ("mistral3", (64, 2000))]
+"""Blocks of patches, tiles, a measured layout."""
+REFUSED = {
+    (
+        "lighton_ocr",
+        (64, 2000),
+    ): r"lighton_ocr \S+ does not take pictures of 2000 x 64 pixels \(RuntimeError: .*crop them",
+    ("mistral3", (1, 1)): r"mistral3 \S+ does not take pictures of 1 x 1 pixels \(RuntimeError: .*crop them",
+    ("lfm2_vl", (8, 200)): r"lfm2_vl \S+ does not take pictures of 200 x 8 pixels \(RuntimeError: .*crop them",
+    ("aya_vision", (1, 1)): r"vision tokens of pictures of 1 x 1 pixels .*could not be measured .*crop them",
+}
+"""What a model itself fails at, and a picture that is smaller than what one token sees."""
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [*list(REFUSED.items())[:2], *wide(list(REFUSED.items())[2:])],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_picture_that_a_model_itself_does_not_take_is_named(key, message):
+    name, size = key
+    view = opened(name)
+    with pytest.raises(InputError, match=message):
+        view.embed(view.ask([np.zeros((*size, 3), np.uint8)], "how many red ?"))
+
+
+@pytest.mark.filterwarnings("ignore")  # of packages that would be faster
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *MECHANISMS,
+        *wide(
+            (name, size)
+            for name in EVERY
+            if name not in ("instructblipvideo", "shieldgemma2")  # they do not open
+            for size in EXTREME
+            if (name, size) not in MECHANISMS
+        ),
+    ],
+    ids=str,
+)
+def test_extreme_pictures_of_every_family_move_the_right_tokens_or_are_refused(name, size):
+    view = opened(name)
+    try:
+        if view.placeless:
+            view.embed(view.ask([np.zeros((*size, 3), np.uint8)], "how many red ?"))
+            return
+        verdict = black_box(view, [size], most=4)
+    except (InputError, OptionError):  # not taken, or more tokens than the model reads
+        return
+    if name == "llava_onevision" and size == (8, 200):  # a changed row of pixels lies over two cells of 1.2 pixels
+        assert verdict.near > 0.9
+    else:
+        assert verdict.right or not verdict.tried, verdict  # no cell's middle lies in a picture of a pixel
+
+
+@pytest.mark.parametrize("name", ["llava_pixtral", "qwen2_vl"])
+def test_a_picture_of_one_pixel_has_a_map_and_a_verdict(name):
+    """Of one token, which is all that can be hidden."""
+    picture = np.full((1, 1, 3), 200, np.uint8)
+    maps = explain_answer(
+        opened(name), [picture], "how many red ?", score=Answer("red"), methods=[answer_methods()["attention_gradient"]]
+    )
+    assert bool(maps[0].values.isfinite().all())
+    assert len(maps.trust_lines) == 1

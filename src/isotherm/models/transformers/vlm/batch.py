@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError, ShapeError
 from isotherm.models.transformers.vlm.checks import check_length, check_words
-from isotherm.models.transformers.vlm.prompts import picture_arguments, processor_options
+from isotherm.models.transformers.vlm.prompts import PIXEL_NAMES, last_states, picture_arguments, processor_options
 from isotherm.vlm.batch import PromptBatch, Side, whole_grid
 from isotherm.vlm.tokens import TokenGrid
 
@@ -50,6 +51,7 @@ class BatchedPrompts:
             )
         ids = inputs["input_ids"]
         check_length(ids.shape[1], self.model.config, self.name, what="text")
+        inputs |= _own_positions(self.model, inputs, len(texts))
         first = 0
         grids = []
         for picture in self.layout.pictures(_of_first(inputs, len(texts), len(sizes)), sizes):
@@ -64,6 +66,11 @@ class BatchedPrompts:
             )
         place = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
         real = inputs["attention_mask"].bool() if "attention_mask" in inputs else torch.ones_like(marked)
+        if side is not None and bool((~real[:, -1 if side == "left" else 0]).any()):
+            other = "right" if side == "left" else "left"
+            raise AdapterError(
+                f"the processor of {self.name} pads prompts on the {other} whatever is asked of it; leave the side out, or say side={other!r}"
+            )
         return PromptBatch(
             inputs,
             tuple(texts),
@@ -78,12 +85,17 @@ class BatchedPrompts:
         """
         inner = self.model.base_model
         deltas = getattr(inner, "rope_deltas", None)
+        kept: list[Tensor] = []
+        after = self.decoder.register_forward_hook(lambda _module, _args, output: kept.append(last_states(output)))
+        # some classes have no part without an output layer, as Llama 4's
+        fewest: dict[str, Any] = {"logits_to_keep": 1} if inner is self.model else {}
         try:
-            states: Tensor = inner(**batch.inputs, use_cache=False).last_hidden_state
+            inner(**batch.inputs, use_cache=False, **fewest)
         finally:
+            after.remove()
             if hasattr(inner, "rope_deltas"):
                 inner.rope_deltas = deltas
-        return states
+        return kept[0]
 
 
 def _sizes(pictures: Sequence[Sequence[Picture]], texts: Sequence[str]) -> list[tuple[int, int]]:
@@ -103,9 +115,24 @@ def _sizes(pictures: Sequence[Sequence[Picture]], texts: Sequence[str]) -> list[
     return sizes[0]
 
 
+def _own_positions(model: Any, inputs: dict[str, Any], prompts: int) -> dict[str, Tensor]:
+    """The positions that each prompt has by itself, where those in a batch differ: HunYuan counts its pictures through
+    all prompts.
+    """
+    make = getattr(model.base_model, "get_rope_index", None)
+    if make is None:
+        return {}
+    taken = {name: inputs[name] for name in inspect.signature(make).parameters if isinstance(inputs.get(name), Tensor)}
+    if any(len(value) % prompts for value in taken.values()):
+        return {}
+    parts = {name: value.split(len(value) // prompts) for name, value in taken.items()}
+    alone = [make(**{name: part[i] for name, part in parts.items()})[0] for i in range(prompts)]
+    own = torch.cat(alone, 1)
+    return {} if torch.equal(make(**taken)[0], own) else {"position_ids": own}
+
+
 def _of_first(inputs: dict[str, Any], prompts: int, pictures: int) -> dict[str, Any]:
     """The inputs of the first prompt, as layouts read them."""
     counts = {"image_grid_thw": pictures, "batch_num_images": 1}
-    if len(inputs["pixel_values"]) == prompts * pictures:
-        counts["pixel_values"] = pictures
+    counts |= {name: pictures for name in PIXEL_NAMES if len(inputs.get(name, ())) == prompts * pictures}
     return inputs | {name: inputs[name][:count] for name, count in counts.items() if inputs.get(name) is not None}

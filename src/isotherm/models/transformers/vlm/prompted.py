@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from isotherm.cam.capture import evaluating
@@ -13,6 +14,7 @@ from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, InputError
 from isotherm.models.transformers.vlm.checks import picture_marks
+from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError
 from isotherm.models.transformers.vlm.prompts import UNUSED, processor_options
 from isotherm.models.transformers.vlm.vocabulary import TokenizerVocabulary
 
@@ -61,16 +63,45 @@ class PromptedModel:
             return self._placed(
                 self.processor(**inputs, **processor_options(self.processor, self.model), return_tensors="pt")
             )
-        except (AttributeError, LookupError, TypeError) as error:  # whatever a processor that nobody knows may do
+        except (
+            AttributeError,
+            LookupError,
+            OSError,
+            TypeError,
+        ) as error:  # whatever a processor that nobody knows may do
             instead = "; ask about its frames as pictures" if "videos" in inputs else ""
             raise AdapterError(
                 f"the processor of {self.name} stumbles over this question ({type(error).__name__}: {error}){instead}"
             ) from error
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
-            sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
+            raise _not_taken(f"the processor of {self.name}", pictures, error) from error
+
+    @contextmanager
+    def _taking(self, pictures: Sequence[Picture], *, video: bool = False) -> Iterator[None]:
+        """Say of which pictures it is that a model itself fails while they become tokens.
+
+        Args:
+            video: they are frames of one.
+
+        Raises:
+            AdapterError: it fails over a video.
+            InputError: it does not take pictures of this shape, or their tokens stand for no place, as those of a
+                picture do that is smaller than what a token sees.
+        """
+        try:
+            yield
+        except UnknownPlacesError as error:
             raise InputError(
-                f"the processor of {self.name} does not take pictures of {sizes} pixels ({type(error).__name__}: {error}); crop them, or give them another shape"
+                f"where the vision tokens of pictures of {_shown(pictures)} pixels lie could not be measured ({error}); crop them, or give them another shape"
             ) from error
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except (IndexError, ValueError, RuntimeError, ZeroDivisionError) as error:
+            if video:
+                raise AdapterError(
+                    f"{self.name} stumbles over this video ({type(error).__name__}: {error}); ask about its frames as pictures"
+                ) from error
+            raise _not_taken(self.name, pictures, error) from error
 
     def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device and in its type, without what a forward pass does not take."""
@@ -96,3 +127,14 @@ class PromptedModel:
             finally:
                 if inner is not None and hasattr(inner, "rope_deltas"):
                     inner.rope_deltas = deltas
+
+
+def _shown(pictures: Sequence[Picture]) -> str:
+    """Widths and heights in words."""
+    return " and ".join(dict.fromkeys(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures))
+
+
+def _not_taken(who: str, pictures: Sequence[Picture], error: Exception) -> InputError:
+    return InputError(
+        f"{who} does not take pictures of {_shown(pictures)} pixels ({type(error).__name__}: {error}); crop them, or give them another shape"
+    )

@@ -144,7 +144,14 @@ class _Entered(Exception):
 
 
 def entering(
-    model: Any, processor: Any, pictures: Sequence[Picture], *, token_id: int, name: str, video_fps: float | None = None
+    model: Any,
+    processor: Any,
+    pictures: Sequence[Picture],
+    *,
+    token_id: int,
+    name: str,
+    video_fps: float | None = None,
+    frame_token_id: int | None = None,
 ) -> tuple[Float[Tensor, "n c"], Any]:
     """What enters a model's language model in the places of some pictures, and the inputs that it was made from.
 
@@ -152,6 +159,7 @@ def entering(
         token_id: of a picture in the prompt, or of videos.
         name: what to call the model.
         video_fps: the pictures are the frames of one video, that many a second.
+        frame_token_id: of a picture, where the processor may write that for the frames of a video.
 
     Raises:
         AdapterError: the language model is not given embeddings.
@@ -189,7 +197,7 @@ def entering(
         raise AdapterError(
             f"the language model of {name} was not given embeddings, so its vision tokens cannot be seen"
         )
-    places = picture_positions(inputs["input_ids"], token_id)
+    places = picture_positions(inputs["input_ids"], video_mark(inputs["input_ids"], token_id, frame_token_id))
     tokens = kept["embeds"][0, places.to(model.device)]
     return torch.cat([tokens, *(deeper.to(tokens) for deeper in kept["deeper"])], -1).float(), inputs
 
@@ -242,6 +250,27 @@ def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tens
     if input_ids.numel() != input_ids.shape[-1]:
         raise ShapeError(f"input_ids has shape {tuple(input_ids.shape)}; expected one prompt")
     return (input_ids.flatten() == token_id).nonzero().flatten()
+
+
+def video_mark(input_ids: Int[Tensor, "*b n"], token_id: int, frame_token_id: int | None) -> int:
+    """The token that stands for a video in a prompt: GLM's processors write that of pictures for each of its frames.
+
+    Args:
+        input_ids: of a prompt with a video.
+        token_id: of a video.
+        frame_token_id: of a picture.
+
+    Example:
+        >>> video_mark(torch.tensor([[5, 8, 8, 3]]), 9, 8)
+        8
+    """
+    return token_id if frame_token_id is None or bool((input_ids == token_id).any()) else frame_token_id
+
+
+def last_states(output: Any) -> Float[Tensor, "b l d"]:
+    """The states that a language model puts out, behind its final norm."""
+    states: Tensor = output[0] if isinstance(output, tuple) else output.last_hidden_state
+    return states
 
 
 def fed_name(prompt: PromptInputs) -> str:

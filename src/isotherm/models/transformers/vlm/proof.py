@@ -83,7 +83,7 @@ def prove(
     mean = mean if mean is not None else list(options.image_mean) if normal else [0.0] * 3
     std = std if std is not None else list(options.image_std) if normal else [1.0] * 3
     worst = 0.0
-    alone = _sizes(layout)
+    alone = tried_sizes(layout)
     for sizes in [*([size] for size in alone), alone[:2]]:
         inputs = processed(processor, [coordinate_picture(size) for size in sizes])
         try:
@@ -121,7 +121,7 @@ def prove_by_model(
     """
     if model is None:
         raise AdapterError(f"without the model of {name} it cannot be seen whether its tokens stand for places at all")
-    size, rng = _sizes(layout)[0], np.random.default_rng(0)
+    size, rng = tried_sizes(layout)[0], np.random.default_rng(0)
     noise = rng.integers(64, 192, (*size, 3), dtype=np.uint8)
     before, inputs = entering(model, processor, [noise], token_id=token_id, name=name)
     (picture,) = layout.pictures(inputs, [size])
@@ -167,7 +167,7 @@ def video_token_id(config: Any) -> int | None:
     return marking_token_id(config, "video")
 
 
-def _sizes(layout: VisionLayout) -> list[Size]:
+def tried_sizes(layout: VisionLayout) -> list[Size]:
     """A wide and a high picture, neither a multiple of anything, that a layout with tiles or crops cuts up, and one
     that is shrunk where any is.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,8 +20,13 @@ from isotherm.errors import AdapterError
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
 from isotherm.models.transformers.vlm.checks import check_length, check_one_sequence, check_question, check_video
 from isotherm.models.transformers.vlm.deepstack import deeper_tokens, with_deeper_tokens
-from isotherm.models.transformers.vlm.families import layout_of
-from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout
+from isotherm.models.transformers.vlm.families import FAMILIES, layout_of
+from isotherm.models.transformers.vlm.layouts.layout import (
+    NoTokensError,
+    UnknownPlacesError,
+    VisionLayout,
+    coordinate_picture,
+)
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.placeless import PlacelessLayout
 from isotherm.models.transformers.vlm.pixels import PixelRelevance
@@ -29,20 +35,23 @@ from isotherm.models.transformers.vlm.prompted import PromptedModel
 from isotherm.models.transformers.vlm.prompts import (
     at_door,
     language_model,
+    last_states,
     output_head,
     picture_arguments,
     picture_positions,
     prompt_text,
     video_arguments,
+    video_mark,
 )
-from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
+from isotherm.models.transformers.vlm.proof import image_token_id, tried_sizes, video_token_id
 from isotherm.relevance.hidden import hidden_keys
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import PromptInputs, Reading, Streams
 
-PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
-"""Inputs with a value per token, and that of a token of the answer."""
+SAME = 0.01
+"""Of the deviation of the states, by how much those that are read may differ from the model's own."""
 PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts", "video_second_per_grid")
+"""Inputs that positions are made from, beside those that a model's own ``get_rope_index`` names."""
 
 
 class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
@@ -87,20 +96,60 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
             "attention" in kind and "linear" not in kind for kind in getattr(text, "layer_types", None) or ()
         )
         self.shares = self.family in PLAIN
+        positions = getattr(model.base_model, "get_rope_index", None)
+        self._positioning = {*PER_PICTURE, *(() if positions is None else inspect.signature(positions).parameters)}
+        self._words_by_pixels = False
+        if layout is None and self.family not in FAMILIES:
+            self._prove_reading()
+
+    def _prove_reading(self) -> None:
+        """See that what is read without pixels is what the model makes of them; some give words of the prompt another
+        embedding where there are pictures, as Ovis 2 does, and those are asked for anew at each reading.
+
+        Raises:
+            NoTokensError: it is not.
+        """
+        pictures = [coordinate_picture(tried_sizes(self.layout)[0])]
+        prompt = self._laid_out(self._shown(pictures, "?"), "?", pictures)
+        kept: list[Tensor] = []
+        after = self.decoder.register_forward_hook(lambda _module, _args, output: kept.append(last_states(output)))
+        try:
+            with torch.no_grad(), self._quiet():
+                self.model(**prompt.inputs, use_cache=False, logits_to_keep=1)
+        finally:
+            after.remove()
+        own, off = kept[0].float(), math.inf
+        for self._words_by_pixels in (False, True):
+            with torch.no_grad():
+                nothing = torch.zeros(1, 0, dtype=torch.long)
+                read = self.read(prompt, self.embed(prompt), nothing).hidden.float()
+            off = float((read - own).abs().max() / own.std().clamp(min=1e-12))
+            if off < SAME:
+                return
+        raise NoTokensError(
+            f"what is read of {self.name} from its vision tokens differs from what it makes of the pictures itself, by {off:.2g} deviations of its states"
+        )
 
     def ask(self, pictures: Sequence[Picture], prompt: str, *, text_first: bool = False) -> PromptInputs:
         """As of :class:`isotherm.vlm.view.LanguageView`; the words before the pictures where a causal model's states
         there must know them.
         """
         check_question(pictures, prompt, self.marks)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # PaliGemma's processor makes labels in a way that numpy dislikes
-            text = self._text("image", len(pictures), prompt, text_first)
-            inputs = self._processed(pictures, text=[text], **picture_arguments(self.processor, [pictures]))
+        inputs = self._shown(pictures, prompt, text_first)
         check_length(inputs["input_ids"].shape[1], self.model.config, self.name)
-        known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
+        return self._laid_out(inputs, prompt, pictures)
+
+    def _shown(self, pictures: Sequence[Picture], prompt: str, text_first: bool = False) -> dict[str, Any]:
+        """The model's inputs."""
+        with warnings.catch_warnings():
+            # PaliGemma's processor makes labels in a way that numpy dislikes
+            warnings.simplefilter("ignore", DeprecationWarning)
+            text = self._text("image", len(pictures), prompt, text_first)
+            return self._processed(pictures, text=[text], **picture_arguments(self.processor, [pictures]))
+
+    def _laid_out(self, inputs: dict[str, Any], prompt: str, pictures: Sequence[Picture]) -> PromptInputs:
+        with self._taking(pictures):
+            known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._prompt(inputs, prompt, pictures, known, self._token)
 
     def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> PromptInputs:
@@ -108,14 +157,21 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         check_video(frames, fps)
         token = video_token_id(self.model.config)
         if token is None:
-            raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
+            why = (
+                "has its processor show the frames of a video as pictures"
+                if getattr(self.processor, "video_processor", None)
+                else "takes no videos"
+            )
+            raise AdapterError(f"{self.name} {why}; give it frames as pictures")
         text = self._text("video", 1, prompt)
         inputs = self._processed(frames[:1], text=[text], **video_arguments(self.processor, frames, fps))
         size = frames[0].shape[0], frames[0].shape[1]
-        if isinstance(self.layout, MeasuredLayout):
-            video = self.layout.video(size, len(frames), fps)
-        else:
-            (video,) = self.layout.videos(inputs, [size])
+        token = video_mark(inputs["input_ids"], token, self._token)
+        with self._taking(frames[:1], video=True):
+            if isinstance(self.layout, MeasuredLayout):
+                video = self.layout.video(size, len(frames), fps)
+            else:
+                (video,) = self.layout.videos(inputs, [size])
         moments, first = [], 0
         for moment in video.moments:  # the numbers of a video's tokens run on; a picture's begin with 0
             grids = tuple(TokenGrid(grid.frame, grid.token - first) for grid in moment.grids)
@@ -142,7 +198,7 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         return prompt_text(self.processor, what, n, prompt, token_id=self._token, name=self.name, text_first=text_first)
 
     def embed(self, prompt: PromptInputs) -> Streams:
-        with torch.no_grad():
+        with torch.no_grad(), self._taking(prompt.sources, video=prompt.video is not None):
             return tuple(s.clone() for s in self._embedded(prompt.inputs, prompt))
 
     def embed_alike(self, prompts: Sequence[PromptInputs]) -> Streams:
@@ -154,11 +210,18 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
             else [one for p in prompts for one in p.inputs[name]]
             for name, value in first.inputs.items()
         }
-        with torch.no_grad():
+        with torch.no_grad(), self._taking(first.sources):
             return tuple(s.clone() for s in self._embedded(inputs, first))
 
     def _embedded(self, inputs: Mapping[str, Any], prompt: PromptInputs) -> Streams:
-        """The model's own forward pass up to its language model, of as many rows as the inputs have."""
+        """The vision tokens of as many rows as the inputs have."""
+        kept = self._entered(inputs)
+        embeds = kept["inputs_embeds"]
+        merged = embeds[:, prompt.positions.to(embeds.device)]
+        return (merged, *(s.unflatten(0, (len(embeds), -1)) for s in deeper_tokens(kept)))
+
+    def _entered(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The model's own forward pass up to its language model, and the arguments of that."""
         kept: dict[str, Any] = {}
 
         def stop(kwargs: Mapping[str, Any]) -> None:
@@ -171,9 +234,7 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
             raise AdapterError(
                 f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens"
             )
-        embeds = kept["inputs_embeds"]
-        merged = embeds[:, prompt.positions.to(embeds.device)]
-        return (merged, *(s.unflatten(0, (len(embeds), -1)) for s in deeper_tokens(kept)))
+        return kept
 
     def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
         with torch.no_grad(), self._quiet():
@@ -198,22 +259,32 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         length = inputs["input_ids"].shape[1]
         kept: list[Tensor] = []
         last: dict[str, Any] = {}
+        words = None
+        if self._words_by_pixels:
+            with torch.no_grad():
+                words = self._entered(prompt.inputs)["inputs_embeds"]
 
         def put(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
             embeds = kwargs["inputs_embeds"]
+            if words is not None:
+                embeds = torch.cat([words.to(embeds).expand(b, -1, -1), embeds[:, words.shape[1] :]], 1)
             changed = {"inputs_embeds": embeds.index_copy(1, positions, streams[0].expand(b, -1, -1).to(embeds))}
             if len(streams) > 1:
                 where = torch.zeros(b, length, dtype=torch.bool, device=embeds.device)
                 where[:, positions] = True
                 deeper = [s.expand(b, -1, -1).to(embeds).reshape(-1, s.shape[-1]) for s in streams[1:]]
                 changed |= with_deeper_tokens(kwargs, deeper, where, self.model.config)
+            if isinstance(places := kwargs.get("position_ids"), Tensor) and places.ndim > 1 and places.shape[-2] == b:
+                changed["position_ids"] = places[..., :1, :].expand_as(
+                    places
+                )  # HunYuan counts pictures through all rows
             if shared:
                 last.update({**kwargs, **changed})
                 raise _Embedded
             return {**kwargs, **changed}
 
         def keep(_module: Any, _args: Any, output: Any) -> None:
-            kept.append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
+            kept.append(last_states(output))
 
         seen: Any = nullcontext()
         if hidden is not None:
@@ -249,13 +320,16 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         inputs: dict[str, Any] = {
             "input_ids": torch.cat([prompt.inputs["input_ids"].expand(b, -1), continuation.to(self.model.device)], 1)
         }
-        for name, fill in PER_TOKEN.items():
-            if (value := prompt.inputs.get(name)) is not None:
-                # what PaliGemma answers is a suffix, in which no token sees those behind it
-                fill = 1 if name == "token_type_ids" and self.family == "paligemma" else fill
+        for name, value in prompt.inputs.items():
+            if name == "input_ids":
+                continue
+            if isinstance(value, Tensor) and value.shape == (1, len(prompt.ids)) and not value.is_floating_point():
+                # of the types of tokens, 0 is a word's; what PaliGemma answers is a suffix, in which no token sees those
+                # behind it
+                suffix = name == "token_type_ids" and self.family == "paligemma"
+                fill = int(suffix or name == "attention_mask")
                 inputs[name] = torch.cat([value.expand(b, -1), value.new_full((b, k), fill)], 1)
-        for name in PER_PICTURE:
-            if (value := prompt.inputs.get(name)) is not None:
+            elif name in self._positioning:
                 inputs[name] = (
                     value.repeat(b, *[1] * (value.ndim - 1)) if isinstance(value, Tensor) else list(value) * b
                 )

@@ -78,7 +78,15 @@ class MeasuredLayout(VisionLayout):
             def entered(frames: Sequence[Picture]) -> Float[Tensor, "n c"]:
                 token = self.video_token_id
                 assert token is not None
-                return entering(self.model, self.processor, frames, token_id=token, name=self.name, video_fps=fps)[0]
+                return entering(
+                    self.model,
+                    self.processor,
+                    frames,
+                    token_id=token,
+                    name=self.name,
+                    video_fps=fps,
+                    frame_token_id=self.token_id,
+                )[0]
 
             with evaluating(self.model), still_attention():
                 looks = measure_looks(entered, [key[0]] * count)
