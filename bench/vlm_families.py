@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests")]  # the tiny models are those of the tests
 PAGE = ROOT / "docs" / "vlm_models.md"
 SIZES = [[(60, 90)], [(90, 50), (40, 60)]]
-LONG = [(64, 2000), (3000, 40)]
+LONG = [(64, 2000), (3000, 40), (8, 200), (1, 1)]
+ALIKE = 1e-4
+"""By how much the states of a prompt in a padded batch may differ from those of it alone."""
 MINUTES = 60
 QUICK = ["qwen2_vl", "llava", "idefics2"]
 
@@ -73,16 +75,46 @@ def examine(name: str, make: Any) -> dict[str, Any]:
         except Exception as error:
             long["x".join(map(str, size))] = f"{size[1]} x {size[0]} pixels: {_fault(error)}"
     off = prompt.pictures[0].off
-    return common | {
-        "layout": "measured" if isinstance(view.layout, MeasuredLayout) else "exact",
-        "kind": type(view.layout).__name__,
-        "error_px": None if off is None else list(off),
-        "right": all(v.right for v in verdicts),
-        "hit": sum(v.hit for v in verdicts),
-        "tried": sum(v.tried for v in verdicts),
-        "near": min(v.near for v in verdicts),
-        "long": long,
-    }
+    return (
+        common
+        | {
+            "layout": "measured" if isinstance(view.layout, MeasuredLayout) else "exact",
+            "kind": type(view.layout).__name__,
+            "error_px": None if off is None else list(off),
+            "right": all(v.right for v in verdicts),
+            "hit": sum(v.hit for v in verdicts),
+            "tried": sum(v.tried for v in verdicts),
+            "near": min(v.near for v in verdicts),
+            "long": long,
+        }
+        | together(view)
+    )
+
+
+def together(view: Any) -> dict[str, Any]:
+    """On which sides padded batches of prompts have the states of each alone, what a video comes to, and why not."""
+    from rigs.vlm_batches import batch_apart
+    from rigs.vlm_videos import video_box
+
+    batches, whys = [], {}
+    for side in ("left", "right"):
+        try:
+            apart = batch_apart(view, SIZES[0][0], side)
+            if apart < ALIKE:
+                batches.append(side)
+            else:
+                whys[side] = f"states in batches padded on the {side} differ by {apart:.2g}"
+        except Exception as error:
+            whys[side] = f"batches: {_fault(error)}"
+    try:
+        verdict = video_box(view, SIZES[0][0])
+        wrong = "" if verdict.right else ", wrong"
+        video = f"{verdict.hit} of {verdict.tried} in {verdict.moments} moments{wrong}"
+    except Exception as error:
+        video = ""
+        if "takes no videos" not in str(error):
+            whys["video"] = f"videos: {_fault(error)}"
+    return {"batches": batches, "video": video, "apart": whys}
 
 
 def _taken(view: Any) -> list[list[tuple[int, int]]]:
@@ -105,7 +137,7 @@ def _fault(error: Exception) -> str:
 def row(name: str, one: dict[str, Any]) -> list[str]:
     """Of the table."""
     if one["layout"] == "refused":
-        return [f"`{name}`", one["layout"], "", "", one["why"].replace("|", "/")]
+        return [f"`{name}`", one["layout"], "", "", "", "", one["why"].replace("|", "/")]
     hit = f"{one['hit']} of {one['tried']}"
     if one["layout"] == "no place":
         why = one["why"].partition("measured: ")[2].rstrip(")") or one["why"]
@@ -117,13 +149,18 @@ def row(name: str, one: dict[str, Any]) -> list[str]:
             "no place",
             f"{hit} covered",
             methods_of(one["methods"]),
+            "",
+            "",
             "; ".join([why, *others.values()]),
         ]
     off = one["error_px"]
     layout = "exact" if off is None else f"measured, {off[0]:.1f} px ({off[1]:.1f} at most)"
     methods = "all" if not one["refused"] else f"all but {methods_of(one['refused'])}"
-    why = "; ".join(dict.fromkeys([*one["refused"].values(), *one["long"].values()])).replace("|", "/")
-    return [f"`{name}`", layout, hit + ("" if one["right"] else ", wrong"), methods, why]
+    why = "; ".join(dict.fromkeys([*one["refused"].values(), *one["long"].values(), *one["apart"].values()])).replace(
+        "|", "/"
+    )
+    batches = "both sides" if len(one["batches"]) == 2 else "".join(one["batches"])
+    return [f"`{name}`", layout, hit + ("" if one["right"] else ", wrong"), methods, batches, one["video"], why]
 
 
 def methods_of(names: Iterable[str]) -> str:
@@ -161,7 +198,15 @@ def main(quick: bool = False) -> None:
     every = [*dict.fromkeys([*(n for n in families() if n in done), *done])]
     missing = [n for n in families() if n not in done]
     rows = [row(name, done[name]) for name in every]
-    columns = ["family", "layout", "changed pixels move the right token", "methods", "what does not work, and why"]
+    columns = [
+        "family",
+        "layout",
+        "changed pixels move the right token",
+        "methods",
+        "batches",
+        "videos",
+        "what does not work, and why",
+    ]
     counts = {
         kind: sum(done[n]["layout"] == kind for n in every) for kind in ("exact", "measured", "no place", "refused")
     }

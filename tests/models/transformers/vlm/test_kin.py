@@ -79,8 +79,10 @@ def test_what_is_read_from_vision_tokens_is_what_the_model_makes_of_the_pictures
         view.model(**prompt.inputs, use_cache=False)
         after.remove()
         streams = view.embed(prompt)
-        alone = view.read(prompt, streams, torch.tensor([[5, 6]]))
-        both = view.read(prompt, tuple(torch.cat([s.flip(1), s]) for s in streams), torch.tensor([[7, 8], [5, 6]]))
+        words = torch.tensor([view.vocabulary.encode("red blue")])
+        alone = view.read(prompt, streams, words)
+        versions = tuple(torch.cat([s.flip(1), s]) for s in streams)
+        both = view.read(prompt, versions, torch.cat([words.flip(1), words]))
     length = len(prompt.ids)
     if view.causal:
         assert torch.allclose(alone.hidden[0, :length], kept[0][0], atol=1e-4)
