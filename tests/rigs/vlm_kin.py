@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from isotherm.errors import AdapterError
 from isotherm.models.transformers.vlm.open import vlm_view
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.models.transformers.vlm.whole import WholeVlm
@@ -27,3 +28,11 @@ EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS | OMNI | ASKERS | DO
 def opened(name: str) -> TransformersVlm | WholeVlm:
     """One of them as a view, opened once: those that nobody wrote a layout for are measured then."""
     return vlm_view(*EVERY[name]())
+
+
+def opened_or_none(name: str) -> TransformersVlm | WholeVlm | None:
+    """The same; None where it is refused."""
+    try:
+        return opened(name)
+    except AdapterError:
+        return None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.relevance.method import needs_of
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.guards import guarded
@@ -16,6 +17,7 @@ from isotherm.vlm.scores import Answer, NextToken
 from isotherm.vlm.together import alike, questions_together, record_together
 from isotherm.vlm.trace import record
 from rigs.breadth import wide
+from rigs.vlm_kin import opened
 from rigs.vlm_models import FAMILIES
 
 
@@ -61,9 +63,25 @@ FIRST = [
 )
 def test_maps_are_those_of_each_by_itself(families, family, method):
     view, _ = families(family)
+    compare_maps(view, method, (48, 48))
+
+
+KINDS = ("llava_onevision", "mistral3", "ovis2")
+"""Tiles that run on, a measured layout, words that are embedded anew beside a picture."""
+OTHER_KINDS = ("qwen2_5_vl", "gemma3_crops", "internvl", "llava", "minicpmv4_7", "hunyuan_vl", "ernie4_5_vl_moe")
+
+
+@pytest.mark.parametrize("name", [*KINDS, *wide(OTHER_KINDS)])
+def test_maps_of_every_kind_of_layout_are_those_of_each_by_itself(name):
+    view = opened(name)
+    # measured layouts know the size by which they proved themselves
+    compare_maps(view, "propagation", (252, 437) if isinstance(view.layout, MeasuredLayout) else (48, 48))
+
+
+def compare_maps(view, method, size):
     (chosen,), _ = token_methods(method)
     needs = needs_of([chosen])
-    prompts = [view.ask([p], "how many red ?") for p in pictures(3)]
+    prompts = [view.ask([p], "how many red ?") for p in pictures(3, size)]
     together = questions_together(view, prompts)
     scores = (NextToken("red"), Answer("many red"), NextToken("blue"))  # of one token and of several
     targets = [score(q)[0] for score, q in zip(scores, together, strict=True)]

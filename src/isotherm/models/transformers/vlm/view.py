@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -99,6 +100,8 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         positions = getattr(model.base_model, "get_rope_index", None)
         self._positioning = {*PER_PICTURE, *(() if positions is None else inspect.signature(positions).parameters)}
         self._words_by_pixels = False
+        # kept, as asking for them runs the vision tower, whose attention is not that of the language model
+        self._words: WeakKeyDictionary[PromptInputs, tuple[Any, Tensor]] = WeakKeyDictionary()
         if layout is None and self.family not in FAMILIES:
             self._prove_reading()
 
@@ -204,6 +207,8 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
     def embed_alike(self, prompts: Sequence[PromptInputs]) -> Streams:
         """As of :class:`isotherm.vlm.together.EmbeddingView`."""
         first = prompts[0]
+        if isinstance(self.layout, MeasuredLayout):  # pixels may lie side by side in one row, as MiniCPM's do
+            return tuple(torch.cat(s) for s in zip(*(self.embed(p) for p in prompts), strict=True))
         inputs = {
             name: torch.cat([p.inputs[name] for p in prompts])
             if isinstance(value, Tensor)
@@ -217,8 +222,14 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         """The vision tokens of as many rows as the inputs have."""
         kept = self._entered(inputs)
         embeds = kept["inputs_embeds"]
+        if self._words_by_pixels:
+            self._words[prompt] = self._weights(), embeds[:1].detach().clone()
         merged = embeds[:, prompt.positions.to(embeds.device)]
         return (merged, *(s.unflatten(0, (len(embeds), -1)) for s in deeper_tokens(kept)))
+
+    def _weights(self) -> tuple[tuple[int, int], ...]:
+        """What changes when any weight does, as where a map is made anew with random ones."""
+        return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.model.parameters())
 
     def _entered(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The model's own forward pass up to its language model, and the arguments of that."""
@@ -261,8 +272,10 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         last: dict[str, Any] = {}
         words = None
         if self._words_by_pixels:
-            with torch.no_grad():
-                words = self._entered(prompt.inputs)["inputs_embeds"]
+            kept_words = self._words.get(prompt)
+            if kept_words is None or kept_words[0] != self._weights():
+                self.embed(prompt)
+            words = self._words[prompt][1]
 
         def put(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
             embeds = kwargs["inputs_embeds"]
