@@ -32,9 +32,9 @@ def figures_of(view, photograph) -> dict[str, dict[str, float]]:
     """Of every method, and of random maps: insertion - deletion by either placement, energy in the box, the box's share."""
     from isotherm.cam import methods
     from isotherm.cam.attribute import attribute
+    from isotherm.cam.gain import inside
     from isotherm.cam.rerun import ViewRerun
     from isotherm.cam.scores import ClassLogit
-    from isotherm.cam.trust import inside
     from isotherm.data.pictures import read_picture
     from isotherm.frame import Frame
     from isotherm.metrics.localisation import box_coverage, energy_inside

@@ -170,9 +170,9 @@ def _filled(quick: bool) -> dict[str, dict[str, dict[str, float]]]:
     """Insertion - deletion of each photograph, by layer and way."""
     from isotherm.cam import methods
     from isotherm.cam.attribute import attribute
+    from isotherm.cam.gain import inside
     from isotherm.cam.rerun import ViewRerun
     from isotherm.cam.scores import ClassLogit
-    from isotherm.cam.trust import inside
     from isotherm.frame import Frame
     from isotherm.metrics.perturbation import deletion, insertion
     from isotherm.ops.resample import to_frame

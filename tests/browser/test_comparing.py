@@ -128,7 +128,7 @@ def test_the_maps_of_several_methods_appear_one_by_one(page_of):
     )
     desk.page.locator("#question button.go").click()
     desk.page.wait_for_function(
-        "() => document.querySelectorAll('.map-list li').length === 3", timeout=RUN_MS, polling=LOOK_MS
+        "(names) => window.counts.at(-1)?.names.join() === names.join()", arg=METHODS, timeout=RUN_MS, polling=LOOK_MS
     )
     counts = [one for one in desk.page.evaluate("() => window.counts") if one["names"][0] == "EigenCAM"]
     assert [len(one["names"]) for one in counts] == [1, 2, 3]

@@ -165,7 +165,7 @@ def test_the_history_is_searched(lent, run, cancelled):
     for label, value, place in (
         ("Any model", "scenes", "small"),
         ("Any class", "gear", ".labels"),
-        ("Any verdict", "doubtful", ".verdict"),
+        ("Any verdict", "believable", ".verdict"),
     ):
         history.get_by_label(label).select_option(value)
         fitting = lent.page.locator(place, has_text=re.compile(rf"\b{value}\b"))

@@ -188,37 +188,28 @@ def table_of(desk, name: str) -> list[list[str]]:
     return [row.locator("th, td").all_inner_texts() for row in rows.all()]
 
 
-def percent(value: float | str | None) -> str:
-    """A share as the page has it; of a figure that there is not, None or "nan", a dash."""
-    return "–" if value is None or isinstance(value, str) else f"{int(np.floor(100 * value + 0.5))} %"
+def percent(value: float) -> str:
+    """A share as the page has it."""
+    return f"{int(np.floor(100 * value + 0.5))} %"
 
 
 def test_the_verdicts_curves_are_those_of_the_run(lent, first):
-    """Every figure of the table and every point of both curves."""
+    """Every point of both curves, whose distance is the evidence gain."""
     _, one, _ = first
-    judgement = one["judgement"]
+    gain = one["judgement"]["gain"]
+    value = np.mean(np.array(gain["kept"]) - gain["cut"])
     lent.unfold("Can this map be believed?")
-    for name in ("deletion", "insertion"):
-        chart = lent.page.get_by_role("img", name=re.compile(f"Curve of {name}"))
-        chart.wait_for()
-        for kind, column in (("own", 1), ("random", 2)):
-            path = chart.locator(f"path.curve.{kind}").get_attribute("d")
-            points = np.array([list(map(float, pair.split())) for pair in re.findall(r"[ML]([-\d.]+ [-\d.]+)", path)])
-            curve = np.array(judgement[name]["curve"])
-            drawn = [value for point in judgement[name]["curve"] for value in point[1:]]
-            low, high = min(0.0, *drawn), max(1.0, *drawn)
-            assert points[:, 0] == pytest.approx(34 + 216 * curve[:, 0], abs=0.06)
-            assert points[:, 1] == pytest.approx(8 + 116 * (1 - (curve[:, column] - low) / (high - low)), abs=0.06)
-    assert table_of(lent, "^Area below the curve") == [
-        [
-            name.capitalize(),
-            percent(judgement[name]["value"]),
-            f"{percent(judgement[name]['random'])} ± {percent(judgement[name]['spread'])}",
-            percent(judgement[name]["centre"]),
-        ]
-        for name in ("deletion", "insertion")
-    ]
-    assert f"alike by {judgement['similarity']:.2f} of 1" in lent.page.locator(".judged .details-body").inner_text()
+    chart = lent.page.get_by_role("img", name=re.compile(f"Evidence gain {value:.2f}, believable from"))
+    chart.wait_for()
+    drawn = [gain["whole"], gain["empty"], *gain["kept"], *gain["cut"]]
+    low, high = min(0.0, *drawn), max(1.0, *drawn)
+    for kind, name in (("own", "kept"), ("random", "cut")):
+        path = chart.locator(f"path.curve.{kind}").get_attribute("d")
+        points = np.array([list(map(float, pair.split())) for pair in re.findall(r"[ML]([-\d.]+ [-\d.]+)", path)])
+        curve = np.array([gain["whole"], *gain[name], gain["empty"]])
+        assert points[:, 0] == pytest.approx(34 + 216 * np.array([0, *gain["fractions"], 1]), abs=0.06)
+        assert points[:, 1] == pytest.approx(8 + 116 * (1 - (curve - low) / (high - low)), abs=0.06)
+    assert "The full check adds deletion" in lent.page.locator(".judged .details-body").inner_text()
     assert lent.page.locator(".judged summary .verdict").inner_text() == one["verdict"]
 
 

@@ -330,3 +330,20 @@ def test_a_word_within_a_name_is_nearer_than_letters_alike():
     names = ("crate", "oxcart", "tiger cat", "Egyptian cat", "tub, vat")
     with pytest.raises(TargetError, match="did you mean 'tiger cat', 'Egyptian cat'"):
         class_index("cat", names)
+
+
+def test_rivals_are_the_logits_of_all_classes_and_the_targets_own_is_its_score(classified, detected):
+    logits = torch.randn(2, 3, 16, 24)
+    segmented = Segmentation(logits, ("sky", "road", "car")), TinyClassifier().prepare(PICTURES)
+    for score, known in ((TopK(2), classified), (Detection(), detected[1:]), (SegmentationMask("car"), segmented)):
+        targets = score(*known)
+        some = torch.tensor([len(targets) - 1, 0])
+        for one, where in ((targets, some), (targets.take(some), torch.arange(2))):
+            prediction = known[0].take(targets.rows[some]) if targets.rows is not None else known[0]
+            if targets.rows is None:
+                prediction = replace(prediction, logits=prediction.logits[targets.picture[some]])
+            rivals = one.rivals(prediction, where)
+            assert rivals.shape[1] == known[0].logits.shape[1]
+            torch.testing.assert_close(rivals[torch.arange(2), one.which[where]], one.read(prediction, where))
+    assert Contrast()(*classified).rivals is None
+    assert Detection(0, of="box")(*detected[1:]).rivals is None

@@ -153,12 +153,14 @@ def test_training_can_be_cancelled_and_gone_on_with(tmp_path, monkeypatch):
 
 
 def test_a_verdict_is_a_word_in_the_record_with_the_figures_that_it_comes_from(pictures, tmp_path):
-    summary = explain(ExplainJob(sources=(str(pictures[0]),), model="scenes", top=2, out=tmp_path / "judged"))
-    (item,) = read_items(summary.dpath)
+    job = ExplainJob(sources=(str(pictures[0]),), model="scenes", top=2, trust="full", out=tmp_path / "judged")
+    (item,) = read_items(explain(job).dpath)
     for facts in item["maps"]:
         assert facts["trust"].split("→ ")[1].startswith(facts["verdict"])
+        gain = facts["judgement"]["gain"]
+        assert f"evidence gain {np.mean(np.array(gain['kept']) - gain['cut']):+.2f} " in facts["trust"]
         assert f"deletion {facts['judgement']['deletion']['value']:.2f} " in facts["trust"]
-        assert facts["judgement"]["level"] == "fast"
+        assert facts["judgement"]["level"] == "full"
         for figure in (facts["judgement"]["deletion"], facts["judgement"]["insertion"]):
             at, own, random = np.array(figure["curve"]).T
             assert np.trapezoid(own, at) == pytest.approx(figure["value"], abs=1e-3)

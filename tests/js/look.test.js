@@ -6,8 +6,8 @@ import { axisRange, axisText, barsOf, pathOf } from "../../src/isotherm/studio/p
 import { arranged, differenceOf, differing, layoutOf, sameUnits } from "../../src/isotherm/studio/page/difference.js";
 import { csvOf } from "../../src/isotherm/studio/page/readings.js";
 import { entropyOf, entropyText, factsOf, histogramOf } from "../../src/isotherm/studio/page/statistics.js";
-import { besideText, meaningOf, percentText, verdictLine, whyNotJudged } from "../../src/isotherm/studio/page/judged.js";
-import { figureRows, weightsText } from "../../src/isotherm/studio/page/verdict.js";
+import { besideText, meaningOf, percentText, verdictLine, whyNotJudged, gainOf } from "../../src/isotherm/studio/page/judged.js";
+import { figureRows, weightsText, gainCurves } from "../../src/isotherm/studio/page/verdict.js";
 
 const FRAME = { x: 10, y: 0, w: 100, h: 50 };
 const SOURCE = { h: 2, w: 4 };
@@ -77,8 +77,20 @@ test("what a map failed is told, and nothing that its figures deny", () => {
   assert.match(meaningOf("do not trust", judged(0.9)), /hardly depends/);
   assert.match(meaningOf("do not trust", judged(0.1)), /^The map depends on what the model has learned, but failed/);
   assert.doesNotMatch(meaningOf("do not trust", judged(null)), /depends/);
-  assert.match(meaningOf("believable", judged(0.1)), /^The score falls/);
+  assert.match(meaningOf("believable", judged(0.1)), /^What the map marks shows/);
   assert.equal(verdictLine({ verdict: "do not trust", trust: "trust: … → do not trust (deletion worse than random, insertion better)", judgement: judged(0.1) }).reason, "Deletion worse than random, insertion better.");
+});
+
+test("the evidence gain is the mean distance of two curves, and says how often it errs", () => {
+  const gain = { whole: 3, empty: 0, kept: [3, 2, 1], cut: [1, 0.5, 0], fractions: [0.25, 0.5, 0.75], halves: [] };
+  const judgement = { deletion: beside({ value: null, orders: 0 }), insertion: beside({ value: null, orders: 0 }), similarity: null, stages: [], evidence: true, untrained: false, gain };
+  assert.equal(gainOf(gain), 1.5);
+  assert.equal(gainOf({ ...gain, cut: [1, null, 0] }), null);
+  assert.equal(gainOf(null), null);
+  assert.deepEqual(gainCurves(gain), [[[0, 3], [0.25, 3], [0.5, 2], [0.75, 1], [1, 0]], [[0, 3], [0.25, 1], [0.5, 0.5], [0.75, 0], [1, 0]]]);
+  assert.deepEqual(gainCurves({ ...gain, empty: null }), [[], []]);
+  assert.match(verdictLine({ verdict: "believable", trust: "trust: … → believable", judgement }).errs, /in 100 come this far/);
+  assert.match(meaningOf("do not trust", judgement), /no better than the rest/);
 });
 
 test("why a map was not judged follows from those beside it", () => {

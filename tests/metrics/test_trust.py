@@ -12,7 +12,8 @@ from torch import nn
 
 from isotherm.errors import OptionError
 from isotherm.metrics import Beside, Trust, assess, compare, random_maps
-from isotherm.metrics.trust import _T95, MARGIN
+from isotherm.metrics.gain import Gain
+from isotherm.metrics.trust import _T95, BELIEVABLE, DOUBTFUL, MARGIN, SPREAD, UNTRAINED
 
 DOWN = Beside(value=0.21, random=0.48, spread=0.05, orders=3, centre=0.44)
 UP = Beside(value=0.71, random=0.48, spread=0.05, orders=3, lower_is_better=False)
@@ -266,3 +267,44 @@ def test_mistakes(unchecked):
         assess(maps, pictures, lambda x, t: x.sum((1, 2, 3)), fill=torch.zeros(1), grid=(2, 2), level="slow")
     with pytest.raises(OptionError, match="both model= and explain="):
         assess(maps, pictures, lambda x, t: x.sum((1, 2, 3)), fill=torch.zeros(1), grid=(2, 2), model=nn.Linear(1, 1))
+
+
+def by_gain(value: float, *, empty: float = 0.0, stays: float = 0.1, **more) -> Trust:
+    """Of a map of this gain, where a share of what there is to lose stays as random halves are covered."""
+    halves = (empty + stays * (3.0 - empty),) * 6
+    return Trust(gain=Gain(3.0, empty, (1.0 + value,), (1.0,), (0.5,), halves), **more)
+
+
+@pytest.mark.parametrize(
+    ("trust", "verdict", "reason"),
+    [
+        (by_gain(BELIEVABLE), "believable", None),
+        (by_gain(BELIEVABLE, stays=0.9), "believable", None),
+        (by_gain(BELIEVABLE, untrained=True), "doubtful", UNTRAINED),
+        (
+            by_gain(DOUBTFUL + 0.01),
+            "doubtful",
+            "what the map marks shows it hardly better than the rest of the picture",
+        ),
+        (by_gain(0.0), "do not trust", "what the map marks shows it no better than the rest of the picture"),
+        (by_gain(-1.0), "do not trust", "the rest of the picture shows it better than what the map marks"),
+        (by_gain(-1.0, stays=0.9), "do not trust", "the rest of the picture shows it better than what the map marks"),
+        (by_gain(0.0, stays=SPREAD + 0.01), "cannot be judged", "nearly any half of the picture shows it"),
+        (by_gain(0.9, empty=3.0), "cannot be judged", "it is known as well from the covered picture"),
+        (by_gain(math.nan), "not checked", "covered pictures score NaN or infinity"),
+        (by_gain(2.0, evidence=False), "no evidence", "no value of the map is positive"),
+    ],
+)
+def test_the_evidence_gain_decides_where_it_is_known(trust, verdict, reason):
+    assert trust.verdict == verdict
+    assert trust.reasons == (() if reason is None else (reason,))
+    details = replace(trust, deletion=DOWN, insertion=replace(UP, value=0.1), similarity=0.9)
+    assert details.verdict == verdict
+
+
+def test_the_line_of_a_gain_has_the_figure_first_and_the_details_behind_it():
+    trust = by_gain(2.5)
+    assert trust.line() == "trust: evidence gain +2.50 (needs 1.1) → believable"
+    full = replace(trust, deletion=DOWN, insertion=UP, similarity=0.07, level="full")
+    assert full.line().startswith("trust: evidence gain +2.50 (needs 1.1), deletion 0.21 vs random")
+    assert full.line().endswith("similarity 0.07 (map depends on the weights) → believable")

@@ -221,7 +221,7 @@ def test_a_method_of_ones_own_explains_a_picture_and_an_answer():
     )
     assert maps[0].meta["method"] == "loudest"
     torch.testing.assert_close(maps[0].values, maps[1].values)
-    assert maps.trust[0].deletion.value == pytest.approx(maps.trust[1].deletion.value, abs=1e-5)
+    assert maps.trust[0].gain.value == pytest.approx(maps.trust[1].gain.value, abs=1e-5)
 
 
 def test_a_formula_of_ones_own_explains_an_answer_as_it_explains_a_picture():

@@ -66,6 +66,17 @@ class ViewRerun:
         with torch.no_grad(), evaluating(self.view.model):
             return self._score(inputs, self.view.run(inputs), target).float()
 
+    def rival_logits(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, "n k"]:
+        """The logits of all classes in the places of the targets, for changed model inputs, without graph."""
+        rivals = self.targets.rivals
+        assert rivals is not None, "asked of targets that are classes among others"
+        inputs = self._inputs(tensor, target)
+        self.forwards += len(inputs)
+        pins = None if self.targets.pins is None else self.targets.pins.take(target.cpu())
+        with torch.no_grad(), evaluating(self.view.model):
+            prediction = read_prediction(self.view, self.view.run(inputs), inputs, pins)
+            return rivals(prediction, target.cpu()).float()
+
     def scores_of_each(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of one picture for each of its m targets, from one forward pass, without graph."""
         if self._one_by_one(tensor):

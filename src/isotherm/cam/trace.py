@@ -48,6 +48,10 @@ class Targets:
             beside the map's label with its value.
         activation: what makes the probability or the confidence of a class's logit, where that is known.
         alone: ``read`` gives one number for all pictures together, so that they must go through the model one by one.
+        rivals: the logits (n, k) of all classes in the places of some targets, as ``read`` gives their scores; where
+            each target is the logit of one of at least two classes.
+        which: (t,) the target's own class among them.
+        among: (t, k) these logits as they are, detached.
     """
 
     scores: Float[Tensor, " t"]
@@ -64,6 +68,9 @@ class Targets:
     of: str | None = None
     alone: bool = False
     activation: Activation | None = None
+    rivals: Read | None = None
+    which: Int[Tensor, " t"] | None = None
+    among: Float[Tensor, "t k"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -75,7 +82,7 @@ class Targets:
         def pick(t: Tensor | None) -> Tensor | None:
             return None if t is None else t[index.to(t.device)]
 
-        read = self.read
+        read, rivals = self.read, self.rivals
         return Targets(
             self.scores[index.to(self.scores.device)],
             self.picture[index],
@@ -91,6 +98,9 @@ class Targets:
             self.of,
             self.alone,
             self.activation,
+            None if rivals is None else lambda prediction, target: rivals(prediction, index[target.cpu()]),
+            pick(self.which),
+            pick(self.among),
         )
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
 from isotherm.cam.fields import Axis
+from isotherm.cam.gain import inside, picture_gain, stacked
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import Fuse, LayerMap, Targets, at_moments
-from isotherm.frame import Frame
 from isotherm.metrics.assess import assess
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
@@ -171,8 +171,22 @@ class PictureCase:
         return _compared(to_frame(other.values, other.frame, self.shown.frame, outside="edge"), self.window)
 
     def removal(self, level: Level, seed: int) -> Trust:
+        a = self.bench.attribution
+        how: dict[str, Any] = {"thorough": level == "full", "seed": seed, "pause": self.bench.pause}
+        gain = picture_gain(a.rerun.view, a.rerun.inputs, self._targets, self.shown, **how)
+        if gain is not None and level == "fast":
+            return Trust(gain=gain, evidence=bool((self.shown.values > 0).any()))
+        return replace(self._curves(level, seed), gain=gain)
+
+    @property
+    def _targets(self) -> Targets:
+        """The one that is judged."""
+        return self.bench.attribution.targets.take(torch.tensor([self.target]))
+
+    def _curves(self, level: Level, seed: int) -> Trust:
+        """Deletion and insertion beside random maps and the centre."""
         a, m = self.bench.attribution, self.shown
-        targets, inputs = a.targets.take(torch.tensor([self.target])), a.rerun.inputs
+        targets, inputs = self._targets, a.rerun.inputs
         row = inputs.take(targets.picture)
         fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[-3])
         maps, rerun = (
@@ -211,21 +225,6 @@ class PictureCase:
             batch=CLIP_BATCH,
         )
         return trust
-
-
-def stacked(values: Shaped[Tensor, "*b m h w"]) -> Shaped[Tensor, "*b mh w"]:
-    """A clip's moments below each other, as one tall picture."""
-    return values.flatten(-3, -2)
-
-
-def inside(frame: Frame) -> Bool[Tensor, "t h w"]:
-    """Which input pixels show the picture at all; a letterbox's margins are nothing to take away."""
-    parts = []
-    for one in frame:
-        h, w = (int(v) for v in one.source_size.tolist())
-        source = Frame.identity((h, w))
-        parts.append(to_frame(torch.ones(h, w), source, one, mode="nearest") > 0)
-    return torch.stack(parts)
 
 
 def _window(values: Float[Tensor, "*m h w"]) -> Window | None:

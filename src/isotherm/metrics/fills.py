@@ -10,7 +10,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from isotherm.errors import OptionError, ShapeError
@@ -49,3 +49,26 @@ def as_fill(fill: Tensor, pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "
     raise ShapeError(
         f"fill has shape {tuple(fill.shape)}; expected ({pictures.shape[1]},), a value per channel, or {tuple(pictures.shape)} like the pictures"
     )
+
+
+def ground_fill(
+    pictures: Float[Tensor, "b c h w"], *, region: Bool[Tensor, "b h w"] | None = None
+) -> Float[Tensor, "b c h w"]:
+    """The medians of each picture's four quarters, blended into each other.
+
+    Where things lie on a ground, that is the ground's colour, as no mean and no blur is; of a photograph it is a few
+    soft colours of its own.
+
+    Args:
+        region: pixels that count, e.g. without the letterbox; None: all.
+    """
+    known = pictures if region is None else pictures.masked_fill(~region[:, None], torch.nan)
+    whole = known.flatten(2).nanmedian(2).values
+    rows = [
+        torch.stack([part.flatten(2).nanmedian(2).values for part in half.tensor_split(2, dim=3)], -1)
+        for half in known.tensor_split(2, dim=2)
+    ]
+    corners = torch.stack(rows, -2)
+    corners = torch.where(corners.isnan(), whole[..., None, None], corners)
+    size = (int(pictures.shape[2]), int(pictures.shape[3]))
+    return F.interpolate(corners, size=size, mode="bilinear", align_corners=False)

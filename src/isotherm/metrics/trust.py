@@ -10,9 +10,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.metrics.cascade import DEPENDS_BELOW
+from isotherm.metrics.gain import Gain
 
 Standing = Literal["better", "no better", "worse", "unknown"]
-Verdict = Literal["believable", "doubtful", "do not trust", "not checked", "no evidence"]
+Verdict = Literal["believable", "doubtful", "do not trust", "cannot be judged", "not checked", "no evidence"]
+
+BELIEVABLE = 1.1
+"""Evidence gain from which on a map is believable, see ``bench/trust.py`` for how often that is wrong."""
+DOUBTFUL = 0.7
+"""Evidence gain below which it is not to be trusted: no map of random weights on photographs reached it."""
+SPREAD = 0.6
+"""Where more of what there is to lose than this stays as random halves are covered, the evidence is nearly everywhere,
+so that no map could be told from others.
+"""
 
 MARGIN = 0.02
 """Smallest difference in normalised area that counts at all: two hundredths of what there is to lose."""
@@ -135,11 +145,18 @@ class Beside:
         return f"{_short(self.value)} vs random {_short(self.random)} ± {_short(self.spread)} ({word})"
 
 
+UNMEASURED = Beside(math.nan, math.nan, math.nan, 0)
+"""Of a map whose deletion or insertion nobody measured."""
+
+
 @dataclass(frozen=True)
 class Trust:
     """What is known about one map, and what it comes to.
 
     Args:
+        gain: how much better the class is known from what the map marks than from the rest; None where the target is no
+            class among others. Where it is known it decides, and ``deletion``, ``insertion`` and ``similarity`` are
+            details.
         deletion, insertion: normalised areas beside random and centre.
         similarity: |Spearman| to the map of the model with randomised weights; NaN where it was not or could not be
             computed.
@@ -150,14 +167,15 @@ class Trust:
         untrained: the model's weights are random, so that no map of it shows anything that was learned.
     """
 
-    deletion: Beside
-    insertion: Beside
+    deletion: Beside = UNMEASURED
+    insertion: Beside = UNMEASURED
     similarity: float = math.nan
     evidence: bool = True
     road: float = math.nan
     stages: tuple[tuple[float, float], ...] = ()
     level: Literal["fast", "full"] = "fast"
     untrained: bool = False
+    gain: Gain | None = None
 
     @property
     def depends_on_weights(self) -> bool | None:
@@ -169,6 +187,17 @@ class Trust:
         """What it comes to.
 
         - *no evidence*: no value of the map is positive, so it claims nothing.
+
+        Where the evidence gain is known:
+
+        - *believable*, *doubtful*, *do not trust*: it is at least :data:`BELIEVABLE`, at least :data:`DOUBTFUL`, or
+          less; of random weights no map is believable.
+        - *cannot be judged*: less than :data:`BELIEVABLE`, and the class is known as well from the covered picture, or
+          from nearly any half of it; not where the rest shows it clearly better than what the map marks.
+        - *not checked*: covered pictures score NaN or infinity.
+
+        Else:
+
         - *do not trust*: worse than random in deletion or insertion, or better in neither, or hardly dependent on the
           weights.
         - *not checked*: neither could be computed, because changed pictures score NaN or infinity.
@@ -178,6 +207,8 @@ class Trust:
         """
         if not self.evidence:
             return "no evidence"
+        if self.gain is not None:
+            return self._by_gain(self.gain)
         standings = (self.deletion.standing, self.insertion.standing)
         if "worse" in standings or self.depends_on_weights is False:
             return "do not trust"
@@ -194,6 +225,15 @@ class Trust:
             return "doubtful"
         return "believable"
 
+    def _by_gain(self, gain: Gain) -> Verdict:
+        if not math.isfinite(gain.value):
+            return "not checked"
+        if gain.value >= BELIEVABLE:
+            return "doubtful" if self.untrained else "believable"
+        if gain.value > -DOUBTFUL and (not gain.whole > gain.empty or gain.spread > SPREAD):
+            return "cannot be judged"
+        return "doubtful" if gain.value >= DOUBTFUL else "do not trust"
+
     @property
     def _leans(self) -> bool:
         return self.deletion.leans_better or self.insertion.leans_better
@@ -204,6 +244,8 @@ class Trust:
         out = [UNTRAINED] if self.untrained else []
         if not self.evidence:
             return (*out, "no value of the map is positive")
+        if self.gain is not None:
+            return (*out, *self._why(self.gain))
         standings = (self.deletion.standing, self.insertion.standing)
         lost = [name for name, beside in (("deletion", self.deletion), ("insertion", self.insertion)) if beside.lost]
         if lost:
@@ -228,18 +270,42 @@ class Trust:
             out.append("the picture's centre does better")
         return tuple(out)
 
+    def _why(self, gain: Gain) -> tuple[str, ...]:
+        if not math.isfinite(gain.value):
+            return ("covered pictures score NaN or infinity",)
+        if gain.value >= BELIEVABLE:
+            return ()
+        if self.verdict == "cannot be judged":
+            nothing = not gain.whole > gain.empty
+            return (
+                "it is known as well from the covered picture"
+                if nothing
+                else "nearly any half of the picture shows it",
+            )
+        less = "hardly" if gain.value >= DOUBTFUL else "no" if gain.value > -DOUBTFUL else None
+        return (
+            f"what the map marks shows it {less} better than the rest of the picture"
+            if less
+            else "the rest of the picture shows it better than what the map marks",
+        )
+
     def line(self) -> str:
         """One line for people: the figures, what each means, and the verdict with its reasons."""
         if not self.evidence:
             return f"trust: no value of the map is positive, so there is nothing to believe or doubt → no evidence{f' ({UNTRAINED})' if self.untrained else ''}"
-        parts = [f"deletion {self.deletion}"]
-        if math.isfinite(self.deletion.centre):
-            parts[0] += f", centre {_short(self.deletion.centre)}"
-        parts.append(f"insertion {self.insertion}")
+        parts = []
+        if self.gain is not None:
+            known = math.isfinite(self.gain.value)
+            parts.append(
+                f"evidence gain {self.gain.value:+.2f} (needs {BELIEVABLE:g})" if known else "evidence gain unknown"
+            )
+        if self.gain is None or self.deletion.orders:
+            centre = f", centre {_short(self.deletion.centre)}" if math.isfinite(self.deletion.centre) else ""
+            parts += [f"deletion {self.deletion}{centre}", f"insertion {self.insertion}"]
         if math.isfinite(self.road):
             parts.append(f"ROAD {self.road:+.2g}")
         if self.depends_on_weights is None:
-            parts.append("randomised weights: not checked")
+            parts += [] if self.gain is not None else ["randomised weights: not checked"]
         else:
             meaning = "map depends on the weights" if self.depends_on_weights else "map hardly depends on the weights"
             parts.append(f"randomised weights: similarity {_short(self.similarity)} ({meaning})")

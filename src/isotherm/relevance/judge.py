@@ -91,6 +91,9 @@ class Case(Protocol):
 def judge(cases: Sequence[Case], level: Level, *, seed: int = 0) -> tuple[Trust, ...]:
     """Judge each map by itself: what else there is, in which order and in what batch, must not change a verdict.
 
+    The fast check of a map whose evidence gain is known randomises no weights: maps of trained networks are as alike to
+    those of random ones as these are among themselves, or more (``bench/trust.py``).
+
     Args:
         cases: maps of one method and one model.
         level: ``fast`` randomises the weights once, ``full`` in stages and three times.
@@ -108,7 +111,8 @@ def _judged(cases: Sequence[Case], level: Level, seed: int) -> tuple[Trust, ...]
     # one set of random weights serves all maps that can stand in one tensor
     groups: dict[Hashable, list[int]] = {}
     for i, case in enumerate(cases):
-        if case.again is not None:
+        # where the evidence gain decides, random weights are a detail that only the full check looks at
+        if case.again is not None and (level == "full" or verdicts[i].gain is None):
             groups.setdefault(case.alike, []).append(i)
     for some in groups.values():
         check = _random_weights([cases[i] for i in some], level, seed)

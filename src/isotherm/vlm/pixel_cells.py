@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from isotherm.cam.view import Picture
@@ -95,11 +95,35 @@ def _asked_without(
     """The same question about covered pictures; of a video a moment's cells are covered in all of its frames."""
     parts = gone.cpu().split([place.count for place in places])
     covers = [_pixels(place.size, part[place.grids[0].token]) for place, part in zip(places, parts, strict=True)]
+    return asked_covered(view, prompt, covers, [_mean_colour(picture) for picture in shown_pictures(prompt)])
+
+
+def shown_pictures(prompt: PromptInputs) -> Sequence[Picture]:
+    """The pictures of a prompt, or all frames of its video."""
+    return prompt.sources if prompt.video is None else prompt.video[0]
+
+
+def asked_covered(
+    view: LanguageView,
+    prompt: PromptInputs,
+    covers: Sequence[Bool[np.ndarray, "_ _"]],
+    fills: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+) -> PromptInputs:
+    """The same question about covered pictures.
+
+    Args:
+        covers: which pixels of each picture, or of each moment's frames, are covered.
+        fills: for each of :func:`shown_pictures` what covers it, as large as it is or a single colour.
+    """
+    shown = shown_pictures(prompt)
+    per_cover = -(-len(shown) // len(covers))
+    pictures = [
+        np.where(covers[i // per_cover][..., None], fill, picture)
+        for i, (picture, fill) in enumerate(zip(shown, fills, strict=True))
+    ]
     if prompt.video is None:
-        return view.ask([_covered(p, c) for p, c in zip(prompt.sources, covers, strict=True)], prompt.text)
-    frames, fps = prompt.video
-    per_moment = -(-len(frames) // len(covers))
-    return view.ask_video([_covered(f, covers[i // per_moment]) for i, f in enumerate(frames)], prompt.text, fps=fps)
+        return view.ask(pictures, prompt.text)
+    return view.ask_video(pictures, prompt.text, fps=prompt.video[1])
 
 
 def _pixels(size: Size, cells: Bool[Tensor, "r c"]) -> Bool[np.ndarray, "h w"]:
@@ -111,9 +135,5 @@ def _pixels(size: Size, cells: Bool[Tensor, "r c"]) -> Bool[np.ndarray, "h w"]:
     return cells[rows][:, columns].numpy()
 
 
-def _covered(picture: Picture, where: Bool[np.ndarray, "h w"]) -> Picture:
-    if not where.any():
-        return picture
-    out = picture.copy()
-    out[where] = picture.reshape(-1, picture.shape[-1]).mean(0).round().astype(picture.dtype)
-    return out
+def _mean_colour(picture: Picture) -> UInt8[np.ndarray, "1 1 3"]:
+    return picture.reshape(-1, 1, 1, picture.shape[-1]).mean(0).round().astype(picture.dtype)

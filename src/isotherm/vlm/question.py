@@ -41,6 +41,7 @@ class AnswerTarget:
         forced: an answer that the model is made to say, where it is not its own.
         note: what a person should know about how this came to be explained.
         of: what the number is of, ``log_prob`` or ``logit``, where it is a sum of those.
+        words: the number speaks for the tokens; that of a function of one's own may speak for anything.
     """
 
     label: str
@@ -51,6 +52,7 @@ class AnswerTarget:
     forced: str | None = None
     note: str = ""
     of: str | None = None
+    words: bool = True
 
     @property
     def labels(self) -> tuple[str, ...]:

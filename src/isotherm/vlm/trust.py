@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,6 +16,7 @@ from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
 from isotherm.relevance.judge import Level, Pause, go_on, judge
 from isotherm.vlm.fills import Fill, filled
+from isotherm.vlm.gain import answer_gain
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.pixel_cells import scores_without
 from isotherm.vlm.tokens import PictureTokens
@@ -105,6 +106,15 @@ class AnswerCase:
         return scores_without(self.trace, self.cells, gone)
 
     def removal(self, level: Level, seed: int) -> Trust:
+        places = self.trace.question.prompt.pictures if self.cells is None else self.cells
+        how: dict[str, Any] = {"thorough": level == "full", "seed": seed, "pause": self.pause}
+        gain = answer_gain(self.trace, self.relevance, places, **how)
+        if gain is not None and level == "fast":
+            return Trust(gain=gain, evidence=bool((self.relevance > 0).any()))
+        return replace(self._curves(level, seed), gain=gain)
+
+    def _curves(self, level: Level, seed: int) -> Trust:
+        """Deletion and insertion beside random orders and the distance from the centre."""
         values, n = self.relevance, len(self.relevance)
         places = self.trace.question.prompt.pictures if self.cells is None else self.cells
         steps, orders = min(STEPS[level], n), ORDERS[level]

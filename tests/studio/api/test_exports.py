@@ -96,7 +96,9 @@ def test_a_table_that_is_no_program(studio, scene):
     view = studio.get(f"/api/runs/{scene}/view/0").json()
     assert [row["label"] for row in rows] == [one["label"] for one in view["maps"]]
     assert float(rows[0]["max"]) == view["maps"][0]["statistics"]["max"]
-    assert float(rows[0]["deletion_value"]) == view["maps"][0]["judgement"]["deletion"]["value"]
+    gain = view["maps"][0]["judgement"]["gain"]
+    apart = [kept - cut for kept, cut in zip(gain["kept"], gain["cut"], strict=True)]
+    assert float(rows[0]["evidence_gain"]) == pytest.approx(sum(apart) / len(apart))
     for text in ("=1+1", "+1", "-1", "@A1", " =1", "\t=1", "\r=1"):
         assert safe_cell(text) == f"'{text}"
 

@@ -108,8 +108,8 @@ def test_the_line_of_trust_tells_right_maps_from_wrong_ones(view):
         values = method(trace)
         right.append(judge_answer(trace, values, None))
         wrong.append(judge_answer(trace, values.max() - values + 1e-6, None))
-    assert statistics.fmean(t.deletion.random - t.deletion.value for t in right) > 0.1
-    assert statistics.fmean(t.deletion.random - t.deletion.value for t in wrong) < 0
+    assert sum(t.verdict == "believable" for t in right) >= 5
+    assert all(t.gain.value < 0 for t in wrong)
     assert sum(t.verdict == "do not trust" for t in wrong) >= 4
 
 

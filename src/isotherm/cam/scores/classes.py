@@ -6,6 +6,7 @@ Logits, not probabilities: a softmax's gradient carries p(1 - p), so a confident
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -49,16 +50,22 @@ def _targets(prediction: Classification, classes: Tensor) -> Targets:
         row, which = rows(len(target), chosen[target.cpu()], logits)
         return logits[row, which]
 
+    def rivals(p: Prediction, target: Tensor) -> Tensor:
+        return need_classification(p, "class logit").logits
+
     logits = prediction.logits
+    among: dict[str, Any] = {}
+    if logits.shape[1] > 1:
+        among = {"rivals": rivals, "which": chosen, "among": logits.detach()[picture.to(logits.device)]}
     scores = logits[picture.to(logits.device), chosen.to(logits.device)]
     labels = tuple(prediction.names[i] for i in chosen.tolist())
     activation: Activation | None = "softmax" if prediction.exclusive else "sigmoid" if prediction.independent else None
     if activation is None:
-        return Targets(scores, picture, labels, read, of="logit")
+        return Targets(scores, picture, labels, read, of="logit", **among)
     probability = probabilities(logits, activation)[picture, chosen]
     if activation == "softmax":  # shares of one whole belong to the name; of a sigmoid it stands behind
         labels = tuple(f"{label} {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
-    return Targets(scores, picture, labels, read, probability=probability, of="logit", activation=activation)
+    return Targets(scores, picture, labels, read, probability=probability, of="logit", activation=activation, **among)
 
 
 @dataclass(frozen=True)

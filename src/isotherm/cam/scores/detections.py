@@ -75,6 +75,11 @@ class Detection(Score):
             index = target.cpu()
             return part_scores(p, tuple(part[i] for i in index.tolist()), fixed.take(index))
 
+        def rivals(p: Prediction, target: Tensor) -> Tensor:
+            assert isinstance(p, Detections)
+            return p.logits
+
+        classes_alone = set(parts) == {"class"} and prediction.logits.shape[1] > 1
         labels = tuple(
             f"{picked.names[c]} {q:.2f}"
             + (
@@ -98,6 +103,9 @@ class Detection(Score):
             part=part,
             of="logit" if set(parts) <= {"class", "objectness", "mask"} else None,
             activation=picked.activation,
+            rivals=rivals if classes_alone else None,
+            which=picked.classes.cpu() if classes_alone else None,
+            among=picked.logits.detach() if classes_alone else None,
         )
 
     def _rows(self, p: Detections, inputs: Inputs, finding: Tensor) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -67,9 +68,18 @@ class SegmentationMask(Score):
             row = torch.arange(len(t), device=t.device)
             return (p.logits[row, index.to(t.device)[t]] * weight[t]).sum((1, 2))
 
+        def rivals(p: Prediction, target: Tensor) -> Tensor:
+            assert isinstance(p, Segmentation)
+            return (p.logits * weight[target.to(p.logits.device)][:, None]).sum((2, 3))
+
         which = index.to(logits.device)
         scores = (logits[picture.to(logits.device), which] * weight).sum((1, 2))
-        return Targets(scores, picture, tuple(prediction.names[i] for i in index.tolist()), read, of="logit")
+        among: dict[str, Any] = {}
+        if k > 1:
+            regions = (logits.detach()[picture.to(logits.device)] * weight[:, None]).sum((2, 3))
+            among = {"rivals": rivals, "which": index, "among": regions}
+        labels = tuple(prediction.names[i] for i in index.tolist())
+        return Targets(scores, picture, labels, read, of="logit", **among)
 
 
 def class_map(logits: Float[Tensor, "b k h w"]) -> Int[Tensor, "b h w"]:

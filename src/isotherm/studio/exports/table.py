@@ -26,6 +26,7 @@ COLUMNS = (
     "peak_x",
     "peak_y",
     "verdict",
+    "evidence_gain",
     *(f"{name}_{part}" for name in ("deletion", "insertion") for part in BESIDE),
     "similarity_to_random_weights",
     "trust",
@@ -86,9 +87,17 @@ def _figures(one: Mapping[str, Any]) -> dict[str, Any]:
         "peak_y": y,
         "verdict": one.get("verdict"),
         **beside,
+        "evidence_gain": _gain(judgement.get("gain")),
         "similarity_to_random_weights": judgement.get("similarity"),
         "trust": one.get("trust"),
     }
+
+
+def _gain(gain: Mapping[str, Any] | None) -> float | None:
+    """Of a map's record; None where it was not measured, or is no number."""
+    pairs = list(zip(gain["kept"], gain["cut"], strict=True)) if gain else []
+    known = pairs and all(isinstance(value, int | float) for pair in pairs for value in pair)
+    return sum(kept - cut for kept, cut in pairs) / len(pairs) if known else None
 
 
 def _some(facts: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -78,7 +78,9 @@ export const GLOSSARY = {
   "renormalise in boxes": [["renormalise", "each box by its own strongest value"], "Each box is scaled by its own largest value and nothing is drawn outside: every box is seen well, but boxes can no longer be compared."],
 
   verdict: [["verdicts"], "In a word, how far a map may be believed."],
-  believable: [[], "The score falls as what the map marks is taken away and rises as it comes back, clearly sooner than in random orders; and the map changes when the model's weights are made random."],
+  believable: [[], "What the map marks shows what was asked about clearly better than the rest of the picture does."],
+  "cannot be judged": [[], "The picture does not tell maps apart: nearly any half of it shows what was asked about, or none does."],
+  "evidence gain": [[], "How much better the model knows what was asked about from what the map marks than from the rest of the picture. 1 is the spread of its scores over all classes, or words."],
   doubtful: [[], "Some of the evidence for this map is missing: read the figures below. Take it for not shown, not for wrong."],
   "do not trust": [[], "The map failed a test; the figures below say by how much."],
   "no evidence": [[], "No value of the map is above 0: there is nothing to believe or doubt."],

@@ -4,7 +4,20 @@ import { VERDICTS } from "./names.js";
 
 /** One figure beside those of random maps, as isotherm.metrics.trust.Beside.
  * @typedef {{value: number | null, random: number | null, spread: number | null, orders: number, centre: number | null, lower_is_better: boolean, lost: number, curve?: [number, number, number][], level?: number}} Beside */
-/** @typedef {{deletion: Beside, insertion: Beside, similarity: number | null, stages: [number, number][], evidence: boolean, untrained: boolean}} Judgement */
+/** How well a class is known as parts of the picture are covered, as isotherm.metrics.gain.Gain.
+ * @typedef {{whole: number | null, empty: number | null, kept: (number | null)[], cut: (number | null)[], fractions: number[], halves: (number | null)[]}} Gain */
+/** @typedef {{deletion: Beside, insertion: Beside, similarity: number | null, stages: [number, number][], evidence: boolean, untrained: boolean, gain?: Gain | null}} Judgement */
+
+/** The evidence gain from which on a map is believable, as isotherm.metrics.trust has it. */
+export const BELIEVABLE = 1.1;
+
+/** The evidence gain; null where it is not known. @param {Gain | null | undefined} gain @returns {number | null} */
+export function gainOf(gain) {
+  const { kept = [], cut = [] } = gain ?? {};
+  const apart = kept.map((value, i) => (value ?? NaN) - (cut[i] ?? NaN));
+  const mean = apart.reduce((sum, value) => sum + value, 0) / apart.length;
+  return Number.isFinite(mean) ? mean : null;
+}
 
 /** A share in per cent; a dash where there is none. @param {number | null | undefined} value */
 export function percentText(value) {
@@ -26,7 +39,8 @@ export const DEPENDS_BELOW = 0.5;
  * @param {string} verdict
  * @param {Judgement} judgement
  */
-export function meaningOf(verdict, { similarity }) {
+export function meaningOf(verdict, { similarity, gain }) {
+  if (gain && verdict === "do not trust") return "What the map marks shows what was asked about no better than the rest of the picture does.";
   if (verdict !== "do not trust" || typeof similarity !== "number") return VERDICTS.includes(verdict) ? meaningIn(verdict) : "";
   const hardly = similarity >= DEPENDS_BELOW;
   return hardly ? "The map hardly depends on what the model has learned: with random weights it stays much the same." : "The map depends on what the model has learned, but failed where parts were taken away or put back; the figures below say by how much.";
@@ -72,10 +86,18 @@ export function verdictLine({ verdict, trust, judgement, checking }) {
 }
 
 /** How often a verdict of this kind errs, as far as its own figures say. @param {string} verdict @param {Judgement} judgement */
-function errorText(verdict, { deletion, insertion }) {
+function errorText(verdict, { deletion, insertion, gain }) {
+  if (gain) return GAIN_ERRS[verdict] ?? "";
   const level = deletion.level ?? insertion.level;
   if (!level) return "";
   const rate = `1 random map in ${Math.round(1 / (1 - level))}`;
   if (verdict === "believable") return `Fewer than ${rate} would pass each of the two tests. Believable is not the same as right.`;
   return verdict === "doubtful" || verdict === "do not trust" ? `The tests let fewer than ${rate} pass, and miss some good maps: take it for not shown, not for wrong.` : "";
 }
+
+/** How often a word that comes from the evidence gain is wrong, as bench/trust.py measured. @type {Record<string, string>} */
+const GAIN_ERRS = {
+  believable: "Of maps that rest on something else, 1 to 4 in 100 come this far. Believable is not the same as right.",
+  doubtful: "Of maps that rest on what they should, 1 to 15 in 100 come no farther: take it for not shown, not for wrong.",
+  "do not trust": "Of maps that rest on what they should, up to 7 in 100 are no better.",
+};

@@ -63,7 +63,7 @@ export function isVideo(file) {
 const TONES = /** @type {Record<string, string>} */ ({ believable: "good", doubtful: "mixed", "do not trust": "bad" });
 
 /** The verdicts from the worst to the best, as isotherm.metrics.trust has them. */
-export const VERDICTS = ["do not trust", "doubtful", "no evidence", "not checked", "believable"];
+export const VERDICTS = ["do not trust", "doubtful", "cannot be judged", "no evidence", "not checked", "believable"];
 
 /** A label without its score: "person 0.87" and "tabby cat 39 %" are of a person and of a tabby cat. @param {string} label */
 export function plainLabel(label) {

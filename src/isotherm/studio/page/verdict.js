@@ -1,7 +1,7 @@
 /* How far a map may be believed: the verdict, its reasons, and the curves that it comes from. */
 import { curveChart, tableOf } from "./chart.js";
 import { el } from "./dom.js";
-import { besideText, DEPENDS_BELOW, meaningOf, percentText, whyUnchecked } from "./judged.js";
+import { BELIEVABLE, besideText, DEPENDS_BELOW, gainOf, meaningOf, percentText, whyUnchecked } from "./judged.js";
 
 /** @typedef {import("./judged.js").Judgement} Judgement */
 
@@ -28,11 +28,32 @@ export function showVerdict(root, map) {
   /** @type {Judgement | null} */
   const judgement = map.judgement;
   const why = whyUnchecked(map);
-  if (map.checking) return root.replaceChildren(el("p", { class: "hint", text: "The map is being checked: what it marks is taken away and put back, and it is made again with random weights. That takes longer than making it; the curves come here when it has ended." }));
+  if (map.checking) return root.replaceChildren(el("p", { class: "hint", text: "The map is being checked: what it marks is covered, and all but that. The curves come here when it has ended." }));
   if (why) return root.replaceChildren(el("p", { class: "hint", text: `This map was to be checked, and was not: ${why}. Ask again to have it checked.` }));
   if (!judgement) return root.replaceChildren(el("p", { class: "hint", text: "This map was not checked. Ask again with “Check” set to fast or full; fast checks the two surest findings of a picture." }));
-  root.replaceChildren(el("p", { class: "line", text: meaningOf(map.verdict, judgement) }), el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))),
-    figureTable(judgement), el("p", { class: "hint", text: weightsText(judgement) }));
+  const curves = !judgement.gain || judgement.deletion.orders > 0;
+  root.replaceChildren(el("p", { class: "line", text: meaningOf(map.verdict, judgement) }), ...(judgement.gain ? [gainFigure(judgement.gain)] : []),
+    ...(curves ? [el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))), figureTable(judgement), el("p", { class: "hint", text: weightsText(judgement) })]
+      : [el("p", { class: "hint", text: "The full check adds deletion, insertion and random weights." })]));
+}
+
+/** The curves whose distance is the evidence gain. @param {import("./judged.js").Gain} gain */
+function gainFigure(gain) {
+  const value = gainOf(gain);
+  const what = value === null ? "Evidence gain: not checked." : `Evidence gain ${value.toFixed(2)}, believable from ${BELIEVABLE}.`;
+  const [own, random] = gainCurves(gain);
+  const words = el("figcaption", { class: "hint", text: `${what} Parts of the picture are covered, those first that the map marks most, or all others first. The more the two curves differ, the more of what was asked about is where the map says.` });
+  if (!own.length) return el("figure", {}, words);
+  const chart = curveChart(what, "part covered", [{ kind: "random", points: random }, { kind: "own", points: own }]);
+  const key = el("p", { class: "key" }, el("span", { class: "own" }, "others first"), el("span", { class: "random" }, "marked first"));
+  return el("div", { class: "charts" }, el("figure", {}, chart, key, words));
+}
+
+/** Both curves as points (part covered, how well it is known); empty where a value is not finite. @param {import("./judged.js").Gain} gain @returns {[number, number][][]} */
+export function gainCurves({ whole, empty, kept, cut, fractions }) {
+  const ways = [kept, cut].map((values) => [whole, ...values, empty]);
+  if (ways.flat().some((value) => typeof value !== "number")) return [[], []];
+  return ways.map((values) => values.map((value, i) => /** @type {[number, number]} */ ([[0, ...fractions, 1][i], value])));
 }
 
 /** @param {["deletion" | "insertion", string, string]} way @param {Judgement} judgement */

@@ -46,5 +46,6 @@ class Custom(AnswerScore):
                 steps,
                 likeliest,
                 self.text or None,
+                words=False,
             )
         ]

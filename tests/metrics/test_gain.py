@@ -1,0 +1,141 @@
+"""The evidence gain on models whose every number is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from isotherm.metrics.fills import ground_fill
+from isotherm.metrics.gain import CLEAR, HALVES, Gain, evidence_gain, random_half
+
+WORTH = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def logits_of(worth=WORTH, *, classes: int = 4, bias: float = 0.0, scale: float = 1.0):
+    """The first class's logit is what is left of the pixels' worth; all classes have the bias, and half of it in common."""
+
+    def logits(covers):
+        left = scale * (worth * ~covers).sum(1)
+        others = left[:, None].expand(-1, classes - 1) / 2
+        return torch.cat([left[:, None], others], 1)[:, None] + bias
+
+    return logits
+
+
+def half(number: int):
+    return torch.arange(8) % 2 == 0
+
+
+def gain_of(rank, **more):
+    options = {"below": -math.inf, "thorough": True}
+    options |= {k: more.pop(k) for k in ("below", "batch", "thorough", "whole") if k in more}
+    return evidence_gain(rank, 8, logits_of(**more), [0], half=half, **options)
+
+
+def test_a_gain_by_hand():
+    """Of 15 the quarter, half and three quarters that matter most are 12, 15 and 15, and of the rest 0, 0 and 3."""
+    gain = gain_of(torch.arange(8))
+    unit = 15 / 2 * math.sqrt(3 / 16)  # the deviation of (15, 7.5, 7.5, 7.5); the covered picture has none
+    own = [(left - left / 2) / unit for left in (15, 0, 15, 3, 15, 0, 12, 0)]
+    assert (gain.whole, gain.empty) == pytest.approx((own[0], own[1]))
+    assert gain.kept == pytest.approx((own[2], own[4], own[6]))
+    assert gain.cut == pytest.approx((own[3], own[5], own[7]))
+    assert gain.value == pytest.approx((15 + 15 + 12 - 3) / 2 / 3 / unit)
+    assert gain.halves == ()
+    assert gain_of(torch.arange(8).flip(0)).value == pytest.approx(-gain.value)
+
+
+def test_a_half_that_leaves_no_doubt_is_enough_and_the_whole_may_be_known():
+    seen = []
+
+    def counted(covers):
+        seen.extend(covers)
+        return logits_of()(covers)
+
+    quick = evidence_gain(torch.arange(8), 8, counted, [0], half=half, below=-math.inf)
+    assert (quick.fractions, len(seen)) == ((0.5,), 4)
+    assert quick.value > CLEAR[1]
+    whole = logits_of()(torch.zeros(1, 8, dtype=torch.bool))[0]
+    seen.clear()
+    assert evidence_gain(torch.arange(8), 8, counted, [0], half=half, whole=whole, below=-math.inf) == quick
+    assert len(seen) == 3
+    even = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.6, 0.0, 0.0, 0.0])
+    doubt = gain_of(torch.arange(8), worth=even, thorough=False)
+    assert doubt.fractions == (0.25, 0.5, 0.75)
+
+
+def test_what_all_classes_gain_and_the_scale_of_logits_change_nothing():
+    rank = torch.arange(8)
+    assert gain_of(rank, bias=100.0).value == pytest.approx(gain_of(rank).value, rel=1e-4)
+    assert gain_of(rank, scale=0.01).value == pytest.approx(gain_of(rank).value, rel=1e-4)
+    assert gain_of(rank, batch=1) == gain_of(rank, batch=8)
+
+
+def test_random_halves_are_looked_at_where_the_gain_is_small_and_say_what_stays():
+    one = torch.full((8,), 1.0)
+    gain = gain_of(torch.arange(8), worth=one, below=1.0)
+    assert gain.value == pytest.approx(0)
+    assert len(gain.halves) == 2 * HALVES
+    assert gain.spread == pytest.approx(0.5)
+    assert math.isnan(Gain(1.0, 0.0, (1.0,), (0.0,), (0.5,)).spread)
+    assert math.isnan(Gain(0.0, 1.0, (1.0,), (0.0,), (0.5,), (1.0,)).spread)
+
+
+def test_pixels_outside_of_the_region_are_never_covered():
+    seen = []
+
+    def logits(covers):
+        seen.append(covers)
+        return logits_of()(covers)
+
+    evidence_gain(torch.tensor([0, 1, 2, 3, 9, 9, 9, 9]), 4, logits, [0], half=half, below=9.0, thorough=True)
+    assert not torch.cat(seen)[:, 4:].any()
+    assert torch.cat(seen)[:, :4].any(0).all()
+
+
+def test_classes_without_a_logit_are_left_out_and_nan_stays_nan():
+    def masked(covers):
+        return torch.cat([logits_of()(covers), torch.full((len(covers), 1, 2), -torch.inf)], 2)
+
+    one = evidence_gain(torch.arange(8), 8, masked, [0], half=half, below=-math.inf, thorough=True)
+    assert one.value == pytest.approx(gain_of(torch.arange(8)).value)
+    broken = evidence_gain(
+        torch.arange(8), 8, lambda c: logits_of()(c).masked_fill(c.all(1)[:, None, None], torch.nan), [0], half=half
+    )
+    assert math.isnan(broken.value)
+
+
+def test_logits_that_are_all_alike_tell_nothing():
+    alike = evidence_gain(torch.arange(8), 8, lambda covers: torch.ones(len(covers), 1, 4), [0], half=half)
+    assert (alike.value, alike.whole, alike.empty) == (0, 0, 0)
+
+
+def test_several_places_have_the_mean_of_their_gains():
+    def two(covers):
+        return torch.cat([logits_of()(covers), logits_of(WORTH.flip(0))(covers)], 1)
+
+    both = evidence_gain(torch.arange(8), 8, two, [0, 0], half=half, below=-math.inf, thorough=True)
+    assert both.value == pytest.approx(0, abs=1e-6)
+
+
+def test_the_ground_is_what_most_pixels_of_a_quarter_are():
+    picture = torch.full((1, 3, 40, 60), 0.2)
+    picture[:, :, :20, 30:] = 0.6
+    things = picture.clone()
+    things[:, :, 5:12, 5:20] = 1.0
+    assert ground_fill(things).equal(ground_fill(picture))
+    corners = ground_fill(picture)[0, 0][[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.tolist() == pytest.approx([0.2, 0.6, 0.2, 0.2])
+    margin = torch.zeros(1, 40, 60, dtype=torch.bool)
+    margin[:, 10:30] = True
+    boxed = torch.where(margin[:, None], picture, 9.0)
+    assert float(ground_fill(boxed, region=margin).max()) <= 0.6 + 1e-6
+
+
+def test_a_random_half_is_a_half_of_a_few_patches():
+    one = random_half((64, 96), seed=3)
+    assert float(one.float().mean()) == pytest.approx(0.5, abs=1e-3)
+    assert not one.equal(random_half((64, 96), seed=4))
+    assert float((one[:, 1:] ^ one[:, :-1]).float().mean()) < 0.1
