@@ -19,6 +19,7 @@ SKIP = {
     "places_candidates",
     "places_judges",
     "places_same",
+    "trust_cost",
     "trust_maps",
     "trust_models",
     "trust_others",

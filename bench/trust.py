@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from bench.measure import insert, table, threads, write
+from bench.trust_cost import costs
 from bench.vlm import auc
 
 PAGE = Path(__file__).parents[1] / "docs" / "faithfulness.md"
@@ -132,10 +133,28 @@ def main(*, quick: bool = False) -> None:
         table(f"{what[0].upper()}{what[1:]}", names, kinds([t for s in by_seed for t in s]))
         for what, by_seed in found.items()
     ]
+    paid = costs(quick=quick)
+    rows = [
+        [
+            one["model"],
+            f"{one['seconds']['map']:.3f}",
+            f"{one['seconds']['verdict']:.3f}",
+            f"{one['seconds']['verdict'] / one['seconds']['map']:.2f}",
+            one["line"].removeprefix("trust: "),
+        ]
+        for one in paid
+    ]
+    texts.append(
+        table(
+            "What the fast verdict costs, one thread",
+            ["of", "the map, s", "the verdict, s", "ratio", "the verdict"],
+            rows,
+        )
+    )
     print("\n".join(texts))
     plain = {
         what: [[[t.kind, t.rests, t.gain, t.verdict] for t in s] for s in by_seed] for what, by_seed in found.items()
     }
-    write("trust", {"trials": plain, "count": count}, quick=quick)
+    write("trust", {"trials": plain, "count": count, "costs": paid}, quick=quick)
     if not quick:
         insert(PAGE, "trust", "\n".join(texts))

@@ -101,7 +101,7 @@ def evidence_gain(
         half: a random half of the pixels, by number.
         whole: the logits of the whole picture, where they are known.
         thorough: all fractions are looked at, also where the first leaves no doubt.
-        below: where the gain is no larger than this, random halves are covered, too.
+        below: where the gain is no larger than this, and there is something to lose, random halves are covered, too.
         batch: versions at a time.
 
     Returns:
@@ -146,11 +146,12 @@ def evidence_gain(
 
     (own_whole, own_empty), sides = own(first), apart(FRACTIONS[:1])
     ((kept, cut),) = sides.values()
-    if thorough or CLEAR[0] < kept - cut < CLEAR[1]:
+    something = own_whole > own_empty  # to lose; else no closer look at this picture tells more
+    if thorough or (something and CLEAR[0] < kept - cut < CLEAR[1]):
         sides |= apart(FRACTIONS[1:])
     at = tuple(sorted(sides))
     gain = Gain(own_whole, own_empty, tuple(sides[f][0] for f in at), tuple(sides[f][1] for f in at), at)
-    if not gain.value <= below:
+    if not (something and gain.value <= below):
         return gain
     halves = [half(i) for i in range(HALVES)]
     return replace(gain, halves=tuple(standing([side & everything for one in halves for side in (one, ~one)])))
