@@ -206,6 +206,19 @@ def test_the_table_has_the_verdict_and_the_details_the_figures(tmp_path):
     assert line.removeprefix("trust: ") in page.text
 
 
+def test_a_verdict_has_its_colour_and_the_figure_that_decided(tmp_path):
+    lines = {
+        "good": "trust: evidence gain +2.37 (needs 1.1) → believable",
+        "mixed": "trust: evidence gain +0.80 (needs 1.1) → doubtful (what the map marks shows it hardly better)",
+        "": "trust: evidence gain unknown → not checked (covered pictures score NaN or infinity)",
+    }
+    for colour, line in lines.items():
+        text, _ = write(tmp_path, [ReportEntry(photo(), [of(label="dog")], trust=[line])])
+        word = line.partition("→ ")[2].partition(" (")[0]
+        figure = line.removeprefix("trust: ").partition(" (")[0].partition(" →")[0]
+        assert f'<b class="{colour}">{word}</b><small>{figure}</small>' in text
+
+
 def test_entries_are_read_one_by_one_and_a_failure_leaves_nothing(tmp_path):
     def entries():
         yield ReportEntry(photo(), [of()])

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from isotherm.cli.options import Common
 from isotherm.jobs.reporter import Kind, Reporter
@@ -18,6 +19,8 @@ from isotherm.progress import Progress
 
 ALARM = "bold white on red"
 """How a line looks that nobody should overlook."""
+VERDICTS = {"believable": "green", "doubtful": "yellow", "do not trust": "red"}
+"""Of each verdict the colour of its word."""
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 EVERY_S = 10.0
 """Without a terminal, a line of progress at most so often."""
@@ -100,7 +103,14 @@ class ConsoleReporter(Reporter):
             return
         if kind == "alarm":
             self._alarms.append(text)
-        self.console.print(text, markup=False, soft_wrap=True, style=ALARM if kind == "alarm" else None)
+        self.console.print(self._coloured(text), markup=False, soft_wrap=True, style=ALARM if kind == "alarm" else None)
+
+    def _coloured(self, text: str) -> Text:
+        """A line with the word of its verdict in its colour, where it has one and the terminal has colours."""
+        line = Text(text)
+        for word, colour in VERDICTS.items():
+            line.highlight_regex(rf"(?<=→ ){word}", f"bold {colour}")
+        return line
 
     def error(self, error: BaseException) -> None:
         if self._debug:

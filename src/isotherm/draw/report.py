@@ -260,11 +260,18 @@ def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{"".join(details)}'
 
 
+TONES = {"believable": "good", "doubtful": "mixed", "do not trust": "bad"}
+"""Of each verdict its colour, as the studio has it."""
+
+
 def _verdict(belief: str) -> str:
-    """What a line of trust comes to; the figures are among the details."""
-    verdict, _, reason = belief.rpartition("→ ")[2].removeprefix("trust: ").partition(" (")
-    small = f"<small>{_escape(reason.removesuffix(')'))}</small>" if reason else ""
-    return f'<td class="trust" title="{_escape(belief)}">{_escape(verdict)}{small}</td>'
+    """What a line of trust comes to, in its colour, with the figure that decided; the others are among the details."""
+    figures, _, last = belief.removeprefix("trust: ").rpartition("→ ")
+    verdict, _, reason = last.partition(" (")
+    figure = figures.partition(" (")[0].strip() if figures.startswith("evidence gain") else ""
+    small = "".join(f"<small>{_escape(text)}</small>" for text in (figure, reason.removesuffix(")")) if text)
+    word = f'<b class="{TONES.get(verdict, "")}">{_escape(verdict)}</b>'
+    return f'<td class="trust" title="{_escape(belief)}">{word}{small}</td>'
 
 
 def _range(heatmap: Heatmap) -> tuple[str, str]:
