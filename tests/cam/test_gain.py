@@ -76,3 +76,14 @@ def test_the_full_check_has_the_same_gain_and_the_details():
     assert full.gain.whole == pytest.approx(fast.gain.whole)
     assert full.deletion.orders == 10
     assert full.similarity == full.similarity  # not NaN
+
+
+def test_of_equal_maps_one_is_judged(monkeypatch):
+    """HiResCAM and Grad-CAM are one map in front of global pooling."""
+    counted = []
+    monkeypatch.setattr("isotherm.cam.trust.picture_gain", lambda *a, **k: counted.append(a) or picture_gain(*a, **k))
+    maps = explain("scenes", make_scene(3).picture, method=["hirescam", "gradcam", "layercam"])
+    first, second, third = maps.trust
+    assert first.gain is second.gain
+    assert third.gain != first.gain
+    assert len(counted) == 2
