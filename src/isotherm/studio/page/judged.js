@@ -97,7 +97,7 @@ function errorText(verdict, { deletion, insertion, gain }) {
 
 /** How often a word that comes from the evidence gain is wrong, as bench/trust.py measured. @type {Record<string, string>} */
 const GAIN_ERRS = {
-  believable: "Of maps that rest on something else, 1 to 4 in 100 come this far. Believable is not the same as right.",
+  believable: "Of maps that rest on something else, 1 to 5 in 100 come this far. Believable is not the same as right.",
   doubtful: "Of maps that rest on what they should, 1 to 15 in 100 come no farther: take it for not shown, not for wrong.",
   "do not trust": "Of maps that rest on what they should, up to 7 in 100 are no better.",
 };
