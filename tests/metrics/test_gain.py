@@ -134,6 +134,14 @@ def test_the_ground_is_what_most_pixels_of_a_quarter_are():
     assert float(ground_fill(boxed, region=margin).max()) <= 0.6 + 1e-6
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (3, 5)])
+def test_the_ground_of_the_smallest_pictures(size):
+    picture = torch.rand(2, 3, *size)
+    assert ground_fill(picture).shape == picture.shape
+    even = torch.full((1, 3, *size), 0.3)
+    torch.testing.assert_close(ground_fill(even), even)
+
+
 def test_a_random_half_is_a_half_of_a_few_patches():
     one = random_half((64, 96), seed=3)
     assert float(one.float().mean()) == pytest.approx(0.5, abs=1e-3)

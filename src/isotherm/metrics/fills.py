@@ -64,11 +64,15 @@ def ground_fill(
     """
     known = pictures if region is None else pictures.masked_fill(~region[:, None], torch.nan)
     whole = known.flatten(2).nanmedian(2).values
-    rows = [
-        torch.stack([part.flatten(2).nanmedian(2).values for part in half.tensor_split(2, dim=3)], -1)
-        for half in known.tensor_split(2, dim=2)
-    ]
+    halves = [_halves(int(length)) for length in pictures.shape[2:]]
+    rows = [torch.stack([known[:, :, y, x].flatten(2).nanmedian(2).values for x in halves[1]], -1) for y in halves[0]]
     corners = torch.stack(rows, -2)
     corners = torch.where(corners.isnan(), whole[..., None, None], corners)
     size = (int(pictures.shape[2]), int(pictures.shape[3]))
     return F.interpolate(corners, size=size, mode="bilinear", align_corners=False)
+
+
+def _halves(length: int) -> tuple[slice, slice]:
+    """Both halves of a side; of a single pixel twice the same."""
+    middle = max(1, length // 2)
+    return slice(0, middle), slice(min(middle, length - 1), length)

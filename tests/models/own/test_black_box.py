@@ -131,7 +131,7 @@ def test_a_predictor_of_pictures_is_given_bytes_and_may_answer_in_plain_numbers(
         lambda pictures: [[float(p.mean()), 0.0] for p in pictures], PICTURE, takes="pictures", size=64, method=COARSE
     )
     assert logits[0].label == "class 0"
-    assert "randomised weights: not checked" in logits.trust_lines[0]
+    assert logits.trust_lines[0].startswith("trust: evidence gain ")
 
 
 def test_a_detector_without_layers_is_explained_by_d_rise():
@@ -180,7 +180,9 @@ def test_the_trust_line_of_a_model_without_weights_is_what_can_be_known():
     maps = explain(function(), PICTURE, target=2, method=QUICK, **FED)
     assert maps.trust[0] is not None
     assert np.isnan(maps.trust[0].similarity)
-    assert "deletion" in maps.trust_lines[0]
+    assert maps.trust[0].gain is not None
+    (other,) = explain(function(), PICTURE, target=lambda out: out[:, 2], method=QUICK, **FED).trust
+    assert "randomised weights: not checked" in other.line()
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_what_was_found_out_is_told():
         "16 of its 32 frames are fed",
     ):
         assert words in told, words
-    assert found.trust[0].deletion.orders == 5
+    assert found.trust[0].gain is not None
     stacked = explain(opened("frames as channels"), FILM, trust="off")
     assert len(stacked[0].moments) == 1
     assert "no layer keeps the moments of a clip apart" in "\n".join(stacked.chosen)

@@ -222,7 +222,7 @@ def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_f
     def judged(which):
         handed.clear()
         a = attribute(view, inputs, methods=[gradcam], score=Detection(tuple(which)))
-        module.assessor(a, [gradcam], "auto", "mean", "fast")(0)()
+        module.assessor(a, [gradcam], "auto", "mean", "full")(0)()
         return list(handed), a.maps[0]
 
     groups = sorted(view.patch_plan(recording.raw, findings, targets).groups, key=lambda g: g.features.shape[-1])
@@ -261,5 +261,5 @@ def test_the_integral_over_a_box_side_survives_random_weights(quick_verdicts, mo
 
     monkeypatch.setattr(judge_module, "cascade", cascade)
     a = attribute(view, inputs, methods=[gradcam], score=Detection(0))
-    module.assessor(a, [gradcam], "auto", "mean", "fast")(0)()
+    module.assessor(a, [gradcam], "auto", "mean", "full")(0)()
     assert seen[0] == list(range(16)) != seen[1]
