@@ -260,6 +260,6 @@ def test_the_integral_over_a_box_side_survives_random_weights(quick_verdicts, mo
         return Cascade((1.0,), (1,), *torch.zeros(4, 1, len(maps)).unbind(0))
 
     monkeypatch.setattr(judge_module, "cascade", cascade)
-    a = attribute(view, inputs, methods=[gradcam], score=Detection(0))
-    module.assessor(a, [gradcam], "auto", "mean", "full")(0)()
+    a = attribute(view, inputs, methods=[gradcam], score=Detection(0, of="width"))
+    module.assessor(a, [gradcam], "auto", "mean", "fast")(0)()
     assert seen[0] == list(range(16)) != seen[1]
