@@ -66,6 +66,14 @@ def test_a_half_that_leaves_no_doubt_is_enough_and_the_whole_may_be_known():
     assert doubt.fractions == (0.25, 0.5, 0.75)
 
 
+def test_the_unit_is_of_the_whole_picture_and_of_the_covered_one():
+    offsets = torch.tensor([0.0, 3.0, -3.0, 0.0])
+    ends = logits_of()(torch.stack([torch.zeros(8), torch.ones(8)]).bool())[:, 0] + offsets
+    unit = float(ends.std(1, correction=0).square().sum().sqrt())
+    gain = evidence_gain(torch.arange(8), 8, lambda covers: logits_of()(covers) + offsets, [0], half=half, below=-9.0)
+    assert gain.value == pytest.approx((15 + 15 + 12 - 3) / 2 / 3 / unit)
+
+
 def test_what_all_classes_gain_and_the_scale_of_logits_change_nothing():
     rank = torch.arange(8)
     assert gain_of(rank, bias=100.0).value == pytest.approx(gain_of(rank).value, rel=1e-4)
