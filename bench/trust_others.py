@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.trust_maps import OFTEN, RIGHT, WRONG, Trial, _targets, altered, judged
-from bench.vlm import auc, questions
+from bench.vlm import auc, questions, squared
 
 ANSWERS = ("propagation", "attention_gradient")
 PHOTOGRAPHS = {
@@ -75,6 +75,7 @@ def answers(seed: int, count: int) -> Iterator[Trial]:
     from isotherm.metrics.trust import Trust
     from isotherm.relevance.judge import go_on
     from isotherm.vlm.choose import answer_methods
+    from isotherm.vlm.fine_cells import fine_cells
     from isotherm.vlm.gain import answer_gain
     from isotherm.vlm.guards import guarded
     from isotherm.vlm.question import Question
@@ -89,7 +90,9 @@ def answers(seed: int, count: int) -> Iterator[Trial]:
         return [guarded(m, record(question, [target], m.needs))[0][0].detach().float().cpu() for m in methods]
 
     def trial(kind: str, rests: bool, trace: Any, values: Any) -> Trial:
-        gain = answer_gain(trace, values, trace.question.prompt.pictures, seed=0, pause=go_on)
+        prompt = trace.question.prompt
+        places = prompt.pictures if len(values) == len(prompt.positions) else fine_cells(prompt)
+        gain = answer_gain(trace, values, places, seed=0, pause=go_on)
         assert gain is not None
         verdict = Trust(gain=gain, evidence=bool((values > 0).any())).verdict
         return Trial(kind, rests, gain.value, verdict)
@@ -99,10 +102,10 @@ def answers(seed: int, count: int) -> Iterator[Trial]:
         (target,) = Answer()(question)
         (trace,) = record(question, [target], frozenset())
         made = dict(zip((f"{name}, as it is" for name in ANSWERS), values_of(question, target), strict=True))
-        made |= {k: v.flatten() for k, v in altered(made["propagation, as it is"].view(6, 6), rng).items()}
+        made |= {k: v.flatten() for k, v in altered(squared(made["propagation, as it is"]), rng).items()}
         made["random cells"] = torch.from_numpy(rng.random(36)).float()
         for kind, values in made.items():
-            pixels = F.interpolate(values.view(1, 1, 6, 6), (48, 48), mode="bilinear", align_corners=False)
+            pixels = F.interpolate(squared(values)[None, None], (48, 48), mode="bilinear", align_corners=False)
             lies = auc(pixels.flatten(), torch.from_numpy(q.evidence).flatten())
             if lies >= RIGHT or lies <= WRONG:
                 yield trial(kind, lies >= RIGHT, trace, values)

@@ -117,7 +117,7 @@ class Toy:
     def embed_pixels(self, prompt: PromptInputs, pixels):
         raise NotImplementedError
 
-    def positive_per_token(self, prompt: PromptInputs, pixels, gradient):
+    def positive_per_cell(self, prompt: PromptInputs, pixels, gradient, places):
         raise NotImplementedError
 
     def column(self, token: int) -> Tensor:

@@ -8,6 +8,7 @@ from isotherm import explain
 from isotherm.data.shape_questions import HELD_OUT, make_question
 from isotherm.metrics.randomisation import randomised
 from isotherm.relevance.judge import go_on
+from isotherm.vlm.fine_cells import fine_cells
 from isotherm.vlm.gain import answer_gain
 from isotherm.vlm.methods import Propagation
 from isotherm.vlm.question import Question
@@ -28,7 +29,7 @@ def trace_of(view, q, score=None):
 
 
 def gain(trace, values):
-    return answer_gain(trace, values, trace.question.prompt.pictures, seed=0, pause=go_on)
+    return answer_gain(trace, values, fine_cells(trace.question.prompt), seed=0, pause=go_on)
 
 
 def test_a_right_map_gains_and_its_opposite_does_not(view):

@@ -79,8 +79,11 @@ class Blocked(Toy):
         with frozen_norms(), kept_graph(self.model, {}, start=PIXELS):
             return self.tower(pixels)
 
-    def positive_per_token(self, prompt, pixels, gradient):
-        return (gradient * (pixels - pixels.mean(0))).sum(-1)  # of either sign, so that nothing is hidden
+    def positive_per_cell(self, prompt, pixels, gradient, places):
+        values = (gradient * (pixels - pixels.mean(0))).sum(-1)
+        return torch.nn.functional.pad(
+            values, (0, places[0].count - len(values))
+        )  # of either sign, so that nothing is hidden
 
     def read(self, prompt, streams, continuation, *, hidden=None, shared=0):
         with self.block("everything"):

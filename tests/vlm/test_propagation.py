@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from isotherm.api import explain
 from isotherm.errors import MethodError
-from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
+from isotherm.models.transformers.vlm.layouts.patches import beyond_mean_patch
+from isotherm.vlm.fine_cells import blurred, fine_cells
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.methods import AttentionGradient, GradientActivation, Propagation
@@ -73,21 +74,20 @@ def test_outside_of_the_block_nothing_has_changed():
 def test_patches_by_hand():
     pixels = torch.tensor([[1.0, 2.0], [3.0, 6.0]])  # two patches of two values; their mean is 2, 4
     gradient = torch.tensor([[1.0, 1.0], [1.0, 0.5]])
-    # -1 - 2 is negative; 1 + 1 is 2, spread over two values
-    assert positive_per_patch(pixels, gradient, 1).tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    assert beyond_mean_patch(pixels, gradient, 1).tolist() == [[-1.0, -2.0], [1.0, 1.0]]
     picture = torch.zeros(1, 3, 5, 4)
     picture[0, :, :2, 2:] = 3.0  # one of four patches is bright; the last row is seen by no patch
     picture[0, :, 4] = 100.0
-    found = positive_per_patch(picture, torch.ones_like(picture), 2)
+    found = beyond_mean_patch(picture, torch.ones_like(picture), 2)
     assert found.shape == picture.shape
-    assert float(found.sum()) == pytest.approx(12 * (3 - 0.75))
-    assert float(found[0, :, :2, 2:].sum()) == pytest.approx(float(found.sum()))
+    assert float(found.sum()) == pytest.approx(0, abs=1e-5)
+    assert float(found[0, :, :2, 2:].sum()) == pytest.approx(12 * (3 - 0.75))
     assert float(found[0, :, 4].abs().sum()) == 0
     last = picture.movedim(1, -1)  # Inkling's processor gives colours last
-    torch.testing.assert_close(positive_per_patch(last, torch.ones_like(last), 2), found.movedim(1, -1))
+    torch.testing.assert_close(beyond_mean_patch(last, torch.ones_like(last), 2), found.movedim(1, -1))
     # a second tile that only fills up the batch has no gradient, and is no part of the mean
     filled, pulls = (torch.cat([values, torch.zeros_like(values)]) for values in (picture, torch.ones_like(picture)))
-    torch.testing.assert_close(positive_per_patch(filled, pulls, 2)[:1], found)
+    torch.testing.assert_close(beyond_mean_patch(filled, pulls, 2)[:1], found)
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "gemma3_crops", "idefics3", "llava_onevision"])
@@ -132,9 +132,10 @@ def test_two_stages_give_the_gradient_of_the_whole_model(families, family):
             [view.model(**inputs | {"pixel_values": pixels}, use_cache=False, logits_to_keep=1).logits[0]]
         )
     (gradient,) = torch.autograd.grad(value, pixels)
+    places = fine_cells(question.prompt)
     torch.testing.assert_close(
         found[0],
-        view.positive_per_token(question.prompt, pixels.detach(), gradient),
+        blurred(view.positive_per_cell(question.prompt, pixels.detach(), gradient, places), places),
         rtol=1e-3,
         atol=1e-6 * float(found[0].abs().max()),
     )

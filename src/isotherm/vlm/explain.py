@@ -29,7 +29,7 @@ from isotherm.vlm.guards import guarded
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.localise import localised
 from isotherm.vlm.nonfinite import check_scores, examined
-from isotherm.vlm.pixel_cells import CoveringMethod, check_places, places_of
+from isotherm.vlm.pixel_cells import PlacingMethod, check_places, covers, places_of
 from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.tokens import PictureTokens
 from isotherm.vlm.trace import TokenTrace, record
@@ -77,8 +77,8 @@ def explain_answer(
     notes = note_unknown_words(view, prompt)
     inputs = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
     check_places(methods, inputs)
-    of_tokens = [method for method in methods if not isinstance(method, CoveringMethod)]
-    if fill == "mask" and trust != "off" and of_tokens and not view.hides:
+    of_tokens = [method for method in methods if not isinstance(method, PlacingMethod)]
+    if fill == "mask" and trust != "off" and not all(covers(method) for method in methods) and not view.hides:
         fill = "mean"
         notes.append(
             "some layers of the language model have no attention, so no vision token can be hidden in them: where the verdict takes tokens away, they become the mean of their picture"
@@ -168,7 +168,7 @@ def maps_of(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed
         meta = {
             "model": trace.question.view.name,
             "method": method.name,
-            "layer": "pixels" if isinstance(method, CoveringMethod) else "vision tokens",
+            "layer": "pixels" if isinstance(method, PlacingMethod) else "vision tokens",
             "score": trace.score,
             "prompt": prompt.text,
             "picture": i,
@@ -215,10 +215,12 @@ def _assess(
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
     for trace, method, values in made:
-        cells = places_of(method, trace.question.prompt) if isinstance(method, CoveringMethod) else None
+        cells = places_of(method, trace.question.prompt) if isinstance(method, PlacingMethod) else None
         again = partial(_again, trace, method)
         known = (
-            judge_answer(trace, values, again, cells=cells, level=level, fill=fill, seed=seed, pause=pause)
+            judge_answer(
+                trace, values, again, cells=cells, covers=covers(method), level=level, fill=fill, seed=seed, pause=pause
+            )
             if trace.target in judged
             else None
         )

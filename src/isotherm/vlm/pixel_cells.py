@@ -26,8 +26,15 @@ TOGETHER = 16
 
 
 @runtime_checkable
-class CoveringMethod(Method, Protocol):
+class PlacingMethod(Method, Protocol):
     """A method whose values are of cells of pixels, and not of vision tokens."""
+
+    @property
+    def covers(self) -> bool:
+        """True where nothing is asked of vision tokens: the verdict then covers pixels, too, instead of hiding
+        tokens.
+        """
+        ...
 
     def places(self, prompt: PromptInputs) -> tuple[PictureTokens, ...]:
         """The cells of every picture of a prompt, as :func:`pixel_cells` makes them."""
@@ -36,7 +43,12 @@ class CoveringMethod(Method, Protocol):
 
 def places_of(method: Method, prompt: PromptInputs) -> tuple[PictureTokens, ...]:
     """Where a method's values lie: on cells of its own, or on the vision tokens."""
-    return method.places(prompt) if isinstance(method, CoveringMethod) else prompt.pictures
+    return method.places(prompt) if isinstance(method, PlacingMethod) else prompt.pictures
+
+
+def covers(method: Method) -> bool:
+    """Whether a method asks nothing of vision tokens."""
+    return isinstance(method, PlacingMethod) and method.covers
 
 
 def check_places(methods: Sequence[Method], prompt: PromptInputs) -> None:
@@ -46,7 +58,7 @@ def check_places(methods: Sequence[Method], prompt: PromptInputs) -> None:
         MethodError: with why, and what to take instead.
     """
     why = next((picture.placeless for picture in prompt.pictures if picture.placeless), "")
-    unfit = [method.name for method in methods if not isinstance(method, CoveringMethod)]
+    unfit = [method.name for method in methods if not covers(method)]
     if why and unfit:
         raise MethodError(
             f"{', '.join(unfit)} would make a map of vision tokens, which are not known to stand for places: {why}. "

@@ -16,6 +16,7 @@ from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
 from isotherm.relevance.judge import Level, Pause, go_on, judge
 from isotherm.vlm.fills import Fill, filled
+from isotherm.vlm.fine_cells import on_tokens
 from isotherm.vlm.gain import answer_gain
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.pixel_cells import scores_without
@@ -31,6 +32,7 @@ def judge_answer(
     again: Callable[[], Float[Tensor, " n"]] | None,
     *,
     cells: tuple[PictureTokens, ...] | None = None,
+    covers: bool = False,
     level: Level = "fast",
     fill: Fill = "mask",
     seed: int = 0,
@@ -42,11 +44,12 @@ def judge_answer(
     Args:
         values: the map.
         again: makes it with whatever weights the model has at that moment; None: not checked.
-        cells: of pixels, where the map is of those; they are covered then.
+        cells: of pixels, where the map is of those.
+        covers: those cells are covered; else the vision tokens that they lie in are hidden.
         fill: what a token becomes.
         pause: called before the model is run.
     """
-    (verdict,) = judge([AnswerCase(trace, values, again, fill, pause, cells)], level, seed=seed)
+    (verdict,) = judge([AnswerCase(trace, values, again, fill, pause, cells, covers)], level, seed=seed)
     return verdict
 
 
@@ -55,7 +58,7 @@ class AnswerCase:
     """One target's map over the vision tokens. Fulfils :class:`isotherm.relevance.judge.Case`.
 
     Vision tokens go, not pixels: the vision tower runs once, and nothing that no training ever saw comes in by a grey
-    edge. Where a map is of cells of pixels, those are covered.
+    edge. Where a method asks nothing of tokens, cells of pixels are covered.
 
     Args:
         relevance: of each token, or cell.
@@ -63,6 +66,7 @@ class AnswerCase:
         fill: what a token becomes.
         pause: called before the model is run.
         cells: of pixels, where the map is of those.
+        covers: those cells are covered; else the vision tokens that they lie in are hidden.
     """
 
     trace: TokenTrace
@@ -71,6 +75,7 @@ class AnswerCase:
     fill: Fill = "mask"
     pause: Pause = go_on
     cells: tuple[PictureTokens, ...] | None = None
+    covers: bool = False
 
     keep: ClassVar[tuple[str, ...]] = ()
     fractions: ClassVar[tuple[float, ...]] = (1.0,)
@@ -100,8 +105,8 @@ class AnswerCase:
         return made
 
     def without(self, gone: Bool[Tensor, "b n"]) -> Float[Tensor, " b"]:
-        """The score of versions without some of the tokens, or cells."""
-        if self.cells is None:
+        """The score of versions without some of the tokens, or of the cells that are covered."""
+        if self.cells is None or not self.covers:
             return filled(self.trace, gone, self.fill)
         return scores_without(self.trace, self.cells, gone)
 
@@ -115,8 +120,10 @@ class AnswerCase:
 
     def _curves(self, level: Level, seed: int) -> Trust:
         """Deletion and insertion beside random orders and the distance from the centre."""
-        values, n = self.relevance, len(self.relevance)
-        places = self.trace.question.prompt.pictures if self.cells is None else self.cells
+        values, places = self.relevance, self.trace.question.prompt.pictures
+        if self.cells is not None:
+            places, values = (self.cells, values) if self.covers else (places, on_tokens(values, self.cells, places))
+        n = len(values)
         steps, orders = min(STEPS[level], n), ORDERS[level]
         plan = [
             _ranked(values, seed),

@@ -167,9 +167,13 @@ class LanguageView(Protocol):
         """
         ...
 
-    def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
-        """For every patch sum of gradient x (pixel - that of the mean patch), its positive part, summed over each
-        vision token's patches.
+    def positive_per_cell(
+        self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor, places: Sequence[PictureTokens]
+    ) -> Float[Tensor, " n"]:
+        """For every cell the sum of gradient x (pixel - that of the mean patch), its positive part.
+
+        Args:
+            places: the cells of each picture, such as :func:`isotherm.vlm.fine_cells.fine_cells` makes them.
         """
         ...
 

@@ -37,6 +37,7 @@ class Occlusion:
     additive: bool = False
     needs: frozenset[str] = frozenset({"rerun"})
     explains: ClassVar[frozenset[str]] = frozenset({"answers"})
+    covers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.cells < 2 or self.square < 1 or self.square % 2 == 0:

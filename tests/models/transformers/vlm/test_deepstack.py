@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.placeless import PlacelessLayout
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from rigs.vlm_kin import EVERY
@@ -28,10 +27,3 @@ def test_tokens_of_single_layers_are_read_as_the_model_reads_them():
         others = [view.read(prompt, (*streams[:i], streams[i] + 1, *streams[i + 1 :]), answer) for i in range(7)]
     torch.testing.assert_close(read.logits, true[:, -3:], atol=1e-5, rtol=1e-4)
     assert all((other.logits - read.logits).abs().max() > 1e-3 for other in others)
-    # pixels belong to tokens of those layers, and none to the ends of rows behind the whole picture's 16
-    view.layout = MeasuredLayout(model, processor, token_id=model.config.image_token_id, name=view.name)
-    pixels = view.pixels(prompt)
-    gradient = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))
-    share = view.positive_per_token(prompt, pixels, gradient)
-    assert (share > 0).sum() > 50
-    assert not share[16:].view(6, 9)[:, -1].any()

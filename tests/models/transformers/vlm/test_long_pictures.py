@@ -38,7 +38,7 @@ def test_a_picture_narrower_than_a_token_of_its_tiles_is_explained(name):
     picture = np.random.default_rng(0).integers(0, 255, (2000, 64, 3), dtype=np.uint8)
     methods = [answer_methods()[m] for m in ("propagation", "attention_gradient")]
     maps = explain_answer(view, [picture], "how many red ?", score=Answer("two red"), methods=methods)
-    assert all(m.values.shape == maps[0].values.shape and bool(m.values.isfinite().all()) for m in maps)
+    assert all(bool(m.values.isfinite().all()) for m in maps)
     assert maps[1].has_evidence
 
 

@@ -108,7 +108,7 @@ def test_such_a_model_is_explained_by_occlusion_and_other_methods_say_why_not():
     pixels = view.pixels(prompt)
     for part in (
         lambda: view.embed_pixels(prompt, pixels),
-        lambda: view.positive_per_token(prompt, pixels, pixels),
+        lambda: view.positive_per_cell(prompt, pixels, pixels, ()),
         lambda: view.column(3),
     ):
         with pytest.raises(MethodError, match=r"read as a whole, without vision tokens: .* take occlusion"):

@@ -1,22 +1,25 @@
-"""Relevance of pixels: what a vision tower is fed, and which vision token each value of it belongs to."""
+"""Relevance of pixels: what a vision tower is fed, and which place of a picture each value of it is of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from isotherm.cam.view import Picture
 from isotherm.models.transformers.recompute import recomputed_layers
-from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
-from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
+from isotherm.models.transformers.vlm.coded import cells_of_values
+from isotherm.models.transformers.vlm.layouts.patches import beyond_mean_patch
 from isotherm.models.transformers.vlm.prompts import fed_name
-from isotherm.models.transformers.vlm.shares import tokens_of_values
-from isotherm.relevance.still import still_attention
-from isotherm.vlm.graph import PIXELS, kept_graph
 from isotherm.vlm.patch_embedding import embedding_by_products
+from isotherm.vlm.pixel_cells import shown_pictures
+from isotherm.vlm.tokens import PictureTokens
 from isotherm.vlm.view import PromptInputs, Streams
+
+KEPT = 4
+"""Sizes of pictures whose values' places are kept."""
 
 
 class PixelRelevance:
@@ -29,35 +32,31 @@ class PixelRelevance:
     def pixels(self: Any, prompt: PromptInputs) -> Tensor:
         return prompt.inputs[fed_name(prompt)]
 
-    def positive_per_token(self: Any, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+    def positive_per_cell(
+        self: Any, prompt: PromptInputs, pixels: Tensor, gradient: Tensor, places: Sequence[PictureTokens]
+    ) -> Float[Tensor, " n"]:
         patch = getattr(getattr(self.model.config, "vision_config", self.model.config), "patch_size", 1)
         side = patch[0] if isinstance(patch, list | tuple) else patch
-        kept = positive_per_patch(pixels.float(), gradient.float(), int(side))
-        if isinstance(self.layout, MeasuredLayout):
-            token = self._token_of_values(prompt, pixels)
-            values = kept.new_zeros(len(prompt.positions) + 1).index_add(0, token + 1, kept.flatten())
-            return values[1:]  # what comes first belongs to none
-        if prompt.video is not None:
-            moments = self.layout.video_pixels(
-                dict(prompt.inputs) | {fed_name(prompt): kept}, [prompt.pictures[0].size]
-            )
-            seen = moments[0]
-        else:
-            seen = torch.cat(
-                self.layout.pixels(dict(prompt.inputs) | {fed_name(prompt): kept}, [p.size for p in prompt.pictures])
-            )
-        values = seen.nan_to_num(0.0).sum(-1)
-        # the layout gives means; as much relevance as there is in the patches is in the tokens
-        return values * (kept.abs().sum() / values.abs().sum()) if float(values.abs().sum()) > 0 else values
+        beyond = beyond_mean_patch(pixels.float(), gradient.float(), int(side)).flatten()
+        cells = self._cells_of_values(prompt, places).to(beyond.device)
+        # what comes first is of no place
+        total = beyond.new_zeros(1 + sum(place.count for place in places)).index_add(0, cells + 1, beyond)
+        return total[1:].clamp(min=0)
 
-    def _token_of_values(self: Any, prompt: PromptInputs, pixels: Tensor) -> Int[Tensor, " v"]:
-        """For each of the values that the vision tower is fed its token, once for each size of pictures."""
-        assert isinstance(self.layout, MeasuredLayout)
-        key = (prompt.video is not None, *(p.size for p in prompt.pictures))
-        known = self.layout.token_of_values
+    def _cells_of_values(self: Any, prompt: PromptInputs, places: Sequence[PictureTokens]) -> Int[Tensor, " v"]:
+        """The cell of each value that the vision tower is fed, found out once for each size of pictures."""
+        shown = shown_pictures(prompt)
+        sizes = tuple((int(picture.shape[0]), int(picture.shape[1])) for picture in shown)
+        key = (prompt.video is not None, sizes, tuple(place.grids[0].token.shape for place in places))
+        known: dict[Any, Tensor] = self.__dict__.setdefault("_cells", {})
         if key not in known:
-            start = pixels.detach().clone().requires_grad_()
-            with self._quiet(), still_attention(), kept_graph(self.model, {}, start=PIXELS):
-                streams = self._embedded(dict(prompt.inputs) | {fed_name(prompt): start * 1.0}, prompt)
-                known[key] = tokens_of_values(torch.cat([stream[0] for stream in streams], -1), start)
+
+            def feed(pictures: Sequence[Picture]) -> Tensor:
+                if prompt.video is None:
+                    return self._shown(pictures, prompt.text)[fed_name(prompt)]
+                return self._filmed(pictures, prompt.text, prompt.video[1])[fed_name(prompt)]
+
+            while len(known) >= KEPT:
+                known.pop(next(iter(known)))
+            known[key] = cells_of_values(feed, sizes, places)
         return known[key]

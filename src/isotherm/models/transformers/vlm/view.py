@@ -166,8 +166,7 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
                 else "takes no videos"
             )
             raise AdapterError(f"{self.name} {why}; give it frames as pictures")
-        text = self._text("video", 1, prompt)
-        inputs = self._processed(frames[:1], text=[text], **video_arguments(self.processor, frames, fps))
+        inputs = self._filmed(frames, prompt, fps)
         size = frames[0].shape[0], frames[0].shape[1]
         token = video_mark(inputs["input_ids"], token, self._token)
         with self._taking(frames[:1], video=True):
@@ -185,6 +184,11 @@ class TransformersVlm(PromptedModel, BatchedPrompts, PixelRelevance):
         )  # what ends a video stands for no place
         step = -(-len(frames) // len(moments))
         return replace(self._prompt(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
+
+    def _filmed(self, frames: Sequence[Picture], prompt: str, fps: float) -> dict[str, Any]:
+        """The model's inputs of a video."""
+        text = self._text("video", 1, prompt)
+        return self._processed(frames[:1], text=[text], **video_arguments(self.processor, frames, fps))
 
     def _prompt(
         self, inputs: dict[str, Any], text: str, sources: Sequence[Picture], known: Sequence[PictureTokens], token: int

@@ -156,7 +156,9 @@ class WholeVlm(PromptedModel):
     def embed_pixels(self, prompt: PromptInputs, pixels: Tensor) -> NoReturn:
         self._refuse()
 
-    def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> NoReturn:
+    def positive_per_cell(
+        self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor, places: Sequence[PictureTokens]
+    ) -> NoReturn:
         self._refuse()
 
     def column(self, token: int) -> NoReturn:

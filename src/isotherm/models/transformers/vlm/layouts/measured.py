@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.capture import evaluating
@@ -31,8 +31,7 @@ TOGETHER = 0.3
 class MeasuredLayout(VisionLayout):
     """Stripes on the pictures tell where each token looks before attention mixes them, and grids are fitted to that.
 
-    What was measured is kept, by the sizes of a prompt's pictures, and so is ``token_of_values``: which token each of
-    the values that the vision tower is fed belongs to.
+    What was measured is kept, by the sizes of a prompt's pictures.
 
     Args:
         model: of transformers, in which nothing is changed.
@@ -49,7 +48,6 @@ class MeasuredLayout(VisionLayout):
         self.video_token_id = video_token_id
         self._videos: dict[tuple[Size, int], VideoTokens] = {}
         self._known: dict[tuple[Size, ...], list[PictureTokens]] = {}
-        self.token_of_values: dict[tuple[Any, ...], Int[Tensor, " v"]] = {}
 
     def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
         key = tuple((int(h), int(w)) for h, w in sizes)

@@ -1,5 +1,5 @@
-"""Relevance of pixels, patch by patch, in the forms in which processors give pictures: lists of patches, and squares
-with the colours first or last.
+"""Relevance of the pixels that a vision tower is fed, in the forms in which processors give pictures: lists of patches,
+and squares with the colours first or last.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"], patch: int) -> Float[Tensor, "*s"]:
-    """Sum over each patch of gradient x (pixel - that of the mean patch), its positive part, spread evenly over the
-    patch.
+def beyond_mean_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"], patch: int) -> Float[Tensor, "*s"]:
+    """Gradient x (pixel - that of the mean patch).
 
     The mean is that of the patches that have a gradient: tiles that only fill up a batch have none, and their black
     would stand among what the picture shows.
@@ -25,10 +24,9 @@ def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"
     if pixels.ndim == 2:
         used = gradient.ne(0).any(-1, keepdim=True)
         mean = (pixels * used).sum(0) / used.sum().clamp(min=1)
-        positive = (gradient * (pixels - mean)).sum(-1, keepdim=True).clamp(min=0)
-        return (positive / pixels.shape[-1]).expand_as(pixels)
+        return gradient * (pixels - mean)
     if pixels.shape[-3] != 3 == pixels.shape[-1]:
-        first = positive_per_patch(pixels.movedim(-1, -3), gradient.movedim(-1, -3), patch)
+        first = beyond_mean_patch(pixels.movedim(-1, -3), gradient.movedim(-1, -3), patch)
         return first.movedim(-3, -1)
     *lead, channels, height, width = pixels.shape
     rows, columns = height // patch, width // patch
@@ -37,11 +35,5 @@ def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"
     pulls = gradient[cut].reshape(cells.shape)
     used = pulls.ne(0).any(5, keepdim=True).any(3, keepdim=True).any(1, keepdim=True)
     mean = (cells * used).sum((0, 2, 4), keepdim=True) / used.sum().clamp(min=1)
-    positive = (pulls * (cells - mean)).sum((1, 3, 5)).clamp(min=0)
-    even = positive / (channels * patch * patch)
-    spread = (
-        even[:, None, :, None, :, None]
-        .expand(-1, channels, -1, patch, -1, patch)
-        .reshape(*lead, channels, rows * patch, columns * patch)
-    )
-    return F.pad(spread, (0, width - columns * patch, 0, height - rows * patch))
+    beyond = (pulls * (cells - mean)).reshape(*lead, channels, rows * patch, columns * patch)
+    return F.pad(beyond, (0, width - columns * patch, 0, height - rows * patch))
