@@ -52,7 +52,7 @@ def test_at_the_border_and_through_a_frame():
 
 
 def test_more_asked_than_there_are_cells():
-    found = peaks(torch.ones(1, 2, 2), most=9, threshold=0.5)
+    found = peaks(torch.tensor([[[0.1, 0.2], [0.2, 1.0]]]), most=9, threshold=0.5)
     assert found.xy.shape == (9, 2)
     assert int((found.state == State.LABELLED).sum()) == 1
 

@@ -60,7 +60,7 @@ def test_a_flat_map_without_a_known_sigma_says_no_place(shape, noise):
     points = least_squares(flat)
     assert points.state.tolist() == [State.ABSENT]
     assert (points.score.tolist(), bool(points.xy.isnan().all())) == ([0], True)
-    assert least_squares(flat, sigma_cells=2.0).score.item() < 0.65  # a known sigma says how little of it is a peak
+    assert least_squares(flat, sigma_cells=2.0).score.item() < 0.2
 
 
 @pytest.mark.parametrize("sigma", [3.0, 12.0, 30.0])

@@ -11,6 +11,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
 from isotherm.jax.argmax import argmax as jax_argmax
 from isotherm.ops.arrays import also_arrays
+from isotherm.ops.flatness import height
 from isotherm.points import Points
 
 ANY: tuple[Kind, ...] = ("peak", "probability", "logits", "relevance")
@@ -30,7 +31,8 @@ def argmax(
     Returns:
         Points in source pixels; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
         ``covariance``: of rounding alone, 1/12 cell squared per axis; what noise does is not in
-        it. ``score``: the largest value.
+        it. ``score``: the largest value above the smallest of the first and the last row, and at most itself: the
+        largest value of a map whose other cells are 0 or below, 0 of a flat one.
 
     Example:
         >>> argmax(torch.tensor([[[0.0, 0.1, 0.2], [0.0, 0.3, 0.9]]])).xy.tolist()
@@ -38,7 +40,7 @@ def argmax(
     """
     read = read_maps(maps, frame, kinds=ANY, kind=kind)
     top, cell = largest(read.values)
-    return read.decoded(cell + 0.5, rounding(read, 1.0), top, valid=torch.isfinite(top))
+    return read.decoded(cell + 0.5, rounding(read, 1.0), height(read.values, top), valid=torch.isfinite(top))
 
 
 def quarter_offset(
@@ -56,7 +58,7 @@ def quarter_offset(
 
     Returns:
         Points in source pixels. ``covariance``: of rounding to half a cell alone, 1/48 cell squared per axis.
-        ``score``: the largest value.
+        ``score``: as of :func:`argmax`.
 
     Source: Newell et al., "Stacked Hourglass Networks", ECCV 2016, section 3.3; mmpose's ``refine_keypoints`` leaves
     out cell 1 of every axis too, without need.
@@ -68,7 +70,8 @@ def quarter_offset(
     dx = value_at(read.values, x + 1, y) - value_at(read.values, x - 1, y)
     dy = value_at(read.values, x, y + 1) - value_at(read.values, x, y - 1)
     moved = torch.stack([torch.where((x > 0) & (x < w - 1), dx, 0.0), torch.where((y > 0) & (y < h - 1), dy, 0.0)], -1)
-    return read.decoded(cell + 0.5 + 0.25 * moved.sign(), rounding(read, 0.5), top, valid=torch.isfinite(top))
+    score = height(read.values, top)
+    return read.decoded(cell + 0.5 + 0.25 * moved.sign(), rounding(read, 0.5), score, valid=torch.isfinite(top))
 
 
 def largest(values: Float[Tensor, "*b n h w"]) -> tuple[Float[Tensor, "*b n"], Float[Tensor, "*b n 2"]]:

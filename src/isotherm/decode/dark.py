@@ -14,6 +14,7 @@ from isotherm.decode.reading import read_maps
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
+from isotherm.ops.flatness import height
 from isotherm.ops.names import known_word
 from isotherm.points import Points
 
@@ -45,7 +46,8 @@ def dark(
 
     Returns:
         Points in source pixels. ``covariance``: -(Hessian of L)^-1, the width of the (blurred) peak, not of the error;
-        NaN where the stencil does not fit or the map is no peak there. ``score``: the largest value.
+        NaN where the stencil does not fit or the map is no peak there. ``score``: as of
+        :func:`isotherm.decode.argmax`.
 
     Raises:
         KindError: logits or relevance, which have no logarithm.
@@ -91,7 +93,8 @@ def dark(
     step = torch.where(solvable[..., None], -(inverse @ gradient[..., None])[..., 0], 0.0)
     is_peak = solvable & (determinant > 0) & (xx < 0)
     covariance = torch.where(is_peak[..., None, None], -inverse, torch.nan)
-    return read.decoded(cell + 0.5 + step, covariance, top, valid=torch.isfinite(top) & (top > 0))
+    score = height(read.values, top)
+    return read.decoded(cell + 0.5 + step, covariance, score, valid=torch.isfinite(top) & (top > 0))
 
 
 def _band(length: int, kernel: int, sigma: float, like: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
 from isotherm.jax.least_squares import least_squares as jax_least_squares
 from isotherm.ops.arrays import also_arrays
+from isotherm.ops.flatness import FLAT
 from isotherm.ops.gaussian import Sigma, axis_exponent, sigma_per_axis
 from isotherm.ops.squares import BEYOND, STEPS
 from isotherm.points import Points
@@ -42,7 +43,7 @@ def least_squares(
         Points in source pixels, one per map; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as
         arrays. ``covariance``: the Cramer-Rao bound at the fitted place, with the noise taken
         from the residual; a few hundredths of a cell squared where the fit is good, large where the map is no Gaussian.
-        ``score``: the fitted amplitude (at most 1) times the share of the squares that the fit explains. ``state``:
+        ``score``: the fitted amplitude (at most 1) times the share of variance that the Gaussian explains. ``state``:
         OUT_OF_FRAME beyond the edges, ABSENT where no cell is positive, or where sigma is fitted and no Gaussian
         narrower than the cells looked at fits best: a flat map, or nothing but noise, says no place. xy is
         differentiable in the map (the gradient of a Gauss-Newton step: exact where the residual is 0).
@@ -80,12 +81,11 @@ def least_squares(
         step = torch.linalg.solve_ex(fit.normal, again.slope.unsqueeze(-1))[0].squeeze(-1)[:, :2]
         mu = mu + step - step.detach()
     count = flat.shape[-1] * flat.shape[-2] - (3 if sigma is not None else 4)
-    residual = _residual(window, state)
+    residual, explained = _quality(window, state)
     variance = residual / max(count, 1)
     bound = torch.linalg.inv_ex(fit.normal)[0][:, :2, :2] * variance[:, None, None]
     amplitude = fit.amplitude * top.reshape(-1)
-    explained = 1 - residual / window.square().sum((-2, -1)).clamp_min(torch.finfo(window.dtype).tiny)
-    score = amplitude.clamp(0, 1) * explained.clamp(0, 1)
+    score = amplitude.clamp(0, 1) * explained
     if sigma is None:  # at the end of what is tried, the peak is wider than the window: there is none in it
         widest = max(window.shape[-2:])
         valid = valid & (state.sigma.amax(-1) < widest).reshape(lead) if widest > 1 else valid
@@ -141,15 +141,25 @@ def _measure(window: Tensor, state: _State, sigma_known: bool) -> _Fit:
     return _Fit(amplitude / (scale_x * scale_y)[:, 0], wg.clamp_min(0).square() / gg, normal, slope)
 
 
-def _residual(window: Tensor, state: _State) -> Tensor:
-    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would
-    cancel.
+def _quality(window: Tensor, state: _State) -> tuple[Tensor, Tensor]:
+    """Sum of squares (m) of what the best amplitude leaves, and how much of the variance (m) the Gaussian explains.
+
+    The first is a difference of maps, because the closed form would cancel. The second is the squared correlation, so
+    that nothing of a flat map is explained, and all of a Gaussian on a background.
     """
     kh, kw = window.shape[-2:]
     vectors = _axis(state.mu[:, 0], state.sigma[:, 0], kw)[0], _axis(state.mu[:, 1], state.sigma[:, 1], kh)[0]
     x, y = (v / v.amax(-1, keepdim=True).clamp_min(torch.finfo(v.dtype).tiny) for v in vectors)
-    amplitude = (y[:, None, :] @ window @ x[:, :, None])[:, 0] / (x.square().sum(-1) * y.square().sum(-1))[:, None]
-    return torch.addcmul(window, (amplitude * y)[:, :, None], x[:, None, :], value=-1).square().sum((-2, -1))
+    gg = x.square().sum(-1) * y.square().sum(-1)
+    amplitude = (y[:, None, :] @ window @ x[:, :, None])[:, 0] / gg[:, None]
+    residual = torch.addcmul(window, (amplitude * y)[:, :, None], x[:, None, :], value=-1).square().sum((-2, -1))
+    if kh * kw == 1:
+        return residual, torch.ones_like(residual)
+    centred = window - window.mean((-2, -1), keepdim=True)
+    variance, power = centred.square().sum((-2, -1)), gg - (x.sum(-1) * y.sum(-1)).square() / (kh * kw)
+    flat = (variance <= FLAT**2 * window.square().sum((-2, -1))) | (power <= FLAT**2 * gg)
+    shared = (y[:, None, :] @ centred @ x[:, :, None])[:, 0, 0].clamp_min(0)
+    return residual, torch.where(flat, 0.0, shared.square() / torch.where(flat, 1.0, variance * power)).clamp(0, 1)
 
 
 def _axis(mu: Tensor, sigma: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,6 +12,7 @@ from isotherm.decode.uncertainty import cell_probability
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
+from isotherm.ops.flatness import FLAT
 from isotherm.points import Points
 
 
@@ -30,7 +31,8 @@ def modes(
         maps: logits or probabilities, a Heatmap or values (*batch, n, h, w).
         frame: of plain values; left out, points come out in cells.
         most: places per map.
-        least_share: peaks lower than this share of the highest one are none.
+        least_share: peaks lower than this share of the highest one are none, nor are those of a flat map, whose highest
+            cell has less than a hundredth more than an equal share.
         radius: as of :func:`isotherm.decode.peaks`.
         kind: of plain values, 'logits' unless given.
 
@@ -55,8 +57,11 @@ def modes(
     probability = cell_probability(read.values, kind=read.kind)
     h, w = read.frame.size
     highest = probability.amax((-2, -1), keepdim=True)
+    flat = (highest * (h * w) <= 1 + FLAT) & (h * w > 1)
     # of the highest's share, so that one threshold holds for all maps
-    tops = peaks(probability / highest, most=most, threshold=least_share, radius=radius, kind="peak")
+    tops = peaks(
+        torch.where(flat, 0.0, probability / highest), most=most, threshold=least_share, radius=radius, kind="peak"
+    )
     lead, n = probability.shape[:-3], probability.shape[-3]
     seeds = tops.xy.unflatten(-2, (n, most))
     centres = _centres(h, w, probability)

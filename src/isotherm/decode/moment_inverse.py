@@ -44,9 +44,10 @@ def moment_inverse(
         arrays. ``covariance``: the map's own second moment with the truncation undone: each
         axis widened by sigma^2 over the variance that a clean map has at this place, the correlation kept. A clean map
         has sigma^2, a map that wavers between places more. ``score``: how much of the map lies at the decoded place,
-        weighted by a Gaussian and as a share of what a clean map has there; 0 to 1, and near 0 where the map has two
-        peaks and the place falls between them. ``state``: OUT_OF_FRAME beyond the edges. Places more than 2 + 4 sigma
-        cells outside are moved to there; their gradient is 0.
+        weighted by a Gaussian, above what a flat map has there and as a share of the same of a clean map; 0 to 1: 0 for
+        a flat map, and near 0 where the map has two peaks and the place falls between them.
+        ``state``: OUT_OF_FRAME beyond the edges. Places more than 2 + 4 sigma cells outside are moved to there; their
+        gradient is 0.
 
     Raises:
         KindError: peak or relevance maps, whose background would pull every point to the middle.
@@ -91,11 +92,16 @@ def _untruncated(covariance: Tensor, xy: Tensor, sigma: Tensor, lengths: tuple[i
 
 
 def _score(probability: Tensor, xy: Tensor, sigma: Tensor) -> Tensor:
-    """gy^T P gx over the same of the clean map, which is a product of two short sums."""
+    """gy^T P gx from that of a flat map (0) to that of the clean map (1); both are products of two short sums."""
     h, w = probability.shape[-2:]
     (gx, clean_x), (gy, clean_y) = (_weights(xy.detach()[..., i], sigma[..., i], n) for i, n in enumerate((w, h)))
     here = (torch.matmul(gy[..., None, :], probability)[..., 0, :] * gx).sum(-1)
-    return (here / (clean_x * clean_y)).clamp(0, 1)
+    clean = clean_x * clean_y
+    if h * w == 1:  # a single cell is flat and clean at once
+        return (here / clean).clamp(0, 1)
+    flat = gx.mean(-1) * gy.mean(-1)
+    # a target much wider than the map is flat itself, and nothing tells it from a map that is
+    return ((here - flat) / (clean - flat).clamp_min(1e-3)).clamp(0, 1)
 
 
 def _weights(mu: Tensor, sigma: Tensor, length: int) -> tuple[Tensor, Tensor]:

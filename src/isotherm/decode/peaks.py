@@ -12,6 +12,7 @@ from isotherm.decode.reading import read_maps
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
+from isotherm.ops.flatness import stands_out
 from isotherm.points import Points
 
 
@@ -30,7 +31,8 @@ def peaks(
         maps: peak, probability (per cell) or relevance maps, a Heatmap or values (*batch, n, h, w).
         frame: of plain values; left out, points come out in cells.
         most: instances per map.
-        threshold: values below it are none.
+        threshold: values below it are none, nor are those of a flat map, which stand above its smallest by less than a
+            hundredth of themselves.
         radius: a peak is the largest within this many cells each way; of equals the first counts.
         kind: of plain values, 'peak' unless given.
 
@@ -62,7 +64,7 @@ def peaks(
     flat = values.reshape(-1, 1, h, w)
     _, winner = F.max_pool2d(flat, 2 * radius + 1, stride=1, padding=radius, return_indices=True)
     own = torch.arange(h * w, device=values.device).view(1, 1, h, w)
-    is_peak = (winner == own) & (flat >= threshold) & torch.isfinite(flat)
+    is_peak = (winner == own) & (flat >= threshold) & torch.isfinite(flat) & stands_out(flat)
     count = min(most, h * w)
     score, index = torch.where(is_peak, flat, -torch.inf).flatten(1).topk(count, -1)
     score, index = F.pad(score, (0, most - count), value=-torch.inf), F.pad(index, (0, most - count))

@@ -13,6 +13,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
 from isotherm.jax.soft_argmax import soft_argmax as jax_soft_argmax
 from isotherm.ops.arrays import also_arrays
+from isotherm.ops.flatness import height
 from isotherm.ops.moments import map_moments
 from isotherm.points import Points
 
@@ -79,7 +80,7 @@ def local_soft_argmax(
 
     Returns:
         Points in source pixels, differentiable. ``covariance``: the window's second moment, which is cut off with it.
-        ``score``: the largest value.
+        ``score``: as of :func:`isotherm.decode.argmax`.
 
     Raises:
         KindError: relevance.
@@ -104,7 +105,7 @@ def local_soft_argmax(
     weights = torch.where(near_y[..., :, None] & near_x[..., None, :], weights, 0.0)
     total = weights.sum((-2, -1), keepdim=True)
     moments = map_moments(weights / total)
-    return read.decoded(moments.mean, moments.covariance, top, valid=torch.isfinite(top))
+    return read.decoded(moments.mean, moments.covariance, height(read.values, top), valid=torch.isfinite(top))
 
 
 def _near(cell: Tensor, length: int, window: int) -> Tensor:

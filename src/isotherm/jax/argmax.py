@@ -20,7 +20,16 @@ def argmax(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *, kind: 
     read = read_maps(maps, frame, kinds=("peak", "probability", "logits", "relevance"), kind=kind)
     top, cell = largest(read.values)
     covariance = jnp.broadcast_to(jnp.eye(2, dtype=top.dtype) / 12, (*top.shape, 2, 2))
-    return read.decoded(cell + 0.5, covariance, top, valid=jnp.isfinite(top))
+    return read.decoded(cell + 0.5, covariance, _height(read.values, top), valid=jnp.isfinite(top))
+
+
+def _height(values: Array, top: Array) -> Array:
+    """The largest value above the smallest of the outer rows, as :func:`isotherm.ops.flatness.height`."""
+    h, w = values.shape[-2:]
+    if h * w == 1:
+        return top
+    first, last = (jnp.min(stopped(values)[..., row, :], axis=-1) for row in (0, h - 1))
+    return jnp.minimum(top, top - jnp.minimum(first, last))
 
 
 def largest(values: Float[Array, "*b n h w"]) -> tuple[Float[Array, "*b n"], Float[Array, "*b n 2"]]:

@@ -18,6 +18,7 @@ from isotherm.jax.module import Array, compiled, is_traced, jnp, matmul, repeate
 from isotherm.jax.reading import read_maps
 from isotherm.jax.squares_start import start
 from isotherm.ops.decoded import Decoded
+from isotherm.ops.flatness import FLAT
 from isotherm.ops.squares import BEYOND, STEPS
 
 
@@ -71,13 +72,12 @@ def _fitted(flat: Array, height: Array, at_largest: Array, sigma: Array | None) 
     again = measure(flat / height[:, None, None], mu, sigmas, known)
     step = jnp.linalg.solve(fit.normal, again.slope[..., None])[..., 0][:, :2]
     xy = mu + step - stopped(step)
-    residual = _residual(window, mu, sigmas)
+    residual, explained = _quality(window, mu, sigmas)
     count = flat.shape[-1] * flat.shape[-2] - (3 if known else 4)
     bound = jnp.linalg.inv(fit.normal)[:, :2, :2] * (residual / max(count, 1))[:, None, None]
-    explained = 1 - residual / jnp.maximum(jnp.sum(window**2, axis=(-2, -1)), _tiny(window))
     widest = max(window.shape[-2:])
     peaked = jnp.full(height.shape, True) if known or widest == 1 else jnp.max(sigmas, axis=-1) < widest
-    return xy, bound, jnp.clip(fit.amplitude * height, 0, 1) * jnp.clip(explained, 0, 1), peaked
+    return xy, bound, jnp.clip(fit.amplitude * height, 0, 1) * explained, peaked
 
 
 class Fit(NamedTuple):
@@ -124,16 +124,26 @@ def measure(window: Array, mu: Array, sigma: Array, sigma_known: bool) -> Fit:
     return Fit(amplitude / (scales[0] * scales[1]), jnp.maximum(wg, 0) ** 2 / gg, normal, slope)
 
 
-def _residual(window: Array, mu: Array, sigma: Array) -> Array:
-    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would
-    cancel.
+def _quality(window: Array, mu: Array, sigma: Array) -> tuple[Array, Array]:
+    """Sum of squares (m) of what the best amplitude leaves, and how much of the variance (m) the Gaussian explains.
+
+    The first is a difference of maps, because the closed form would cancel. The second is the squared correlation, so
+    that nothing of a flat map is explained, and all of a Gaussian on a background.
     """
     kh, kw = window.shape[-2:]
     vectors = (_axis(mu[:, 0], sigma[:, 0], kw)[0], _axis(mu[:, 1], sigma[:, 1], kh)[0])
     x, y = (v / jnp.maximum(jnp.max(v, axis=-1, keepdims=True), _tiny(v)) for v in vectors)
-    there = matmul(matmul(y[:, None, :], window), x[:, :, None])[:, 0]
-    amplitude = there / (jnp.sum(x**2, axis=-1) * jnp.sum(y**2, axis=-1))[:, None]
-    return jnp.sum((window - (amplitude * y)[:, :, None] * x[:, None, :]) ** 2, axis=(-2, -1))
+    gg = jnp.sum(x**2, axis=-1) * jnp.sum(y**2, axis=-1)
+    amplitude = matmul(matmul(y[:, None, :], window), x[:, :, None])[:, 0] / gg[:, None]
+    residual = jnp.sum((window - (amplitude * y)[:, :, None] * x[:, None, :]) ** 2, axis=(-2, -1))
+    if kh * kw == 1:
+        return residual, jnp.ones_like(residual)
+    centred = window - jnp.mean(window, axis=(-2, -1), keepdims=True)
+    variance = jnp.sum(centred**2, axis=(-2, -1))
+    power = gg - (jnp.sum(x, axis=-1) * jnp.sum(y, axis=-1)) ** 2 / (kh * kw)
+    flat = (variance <= FLAT**2 * jnp.sum(window**2, axis=(-2, -1))) | (power <= FLAT**2 * gg)
+    shared = jnp.maximum(matmul(matmul(y[:, None, :], centred), x[:, :, None])[:, 0, 0], 0)
+    return residual, jnp.where(flat, 0.0, jnp.clip(shared**2 / jnp.where(flat, 1.0, variance * power), 0, 1))
 
 
 def _axis(mu: Array, sigma: Array, length: int) -> tuple[Array, Array, Array]:

@@ -44,11 +44,15 @@ def moment_inverse(
 
 
 def _score(probability: Array, at: Array, sigma: Array) -> Array:
-    """gy^T P gx over the same of the clean map, which is a product of two short sums."""
+    """gy^T P gx from that of a flat map (0) to that of the clean map (1); both are products of two short sums."""
     h, w = probability.shape[-2:]
     (gx, clean_x), (gy, clean_y) = (_weights(at[..., i], sigma[..., i], n) for i, n in enumerate((w, h)))
     here = jnp.sum(matmul(gy[..., None, :], probability)[..., 0, :] * gx, axis=-1)
-    return jnp.clip(here / (clean_x * clean_y), 0, 1)
+    clean = clean_x * clean_y
+    if h * w == 1:  # a single cell is flat and clean at once
+        return jnp.clip(here / clean, 0, 1)
+    flat = jnp.mean(gx, axis=-1) * jnp.mean(gy, axis=-1)
+    return jnp.clip((here - flat) / jnp.maximum(clean - flat, 1e-3), 0, 1)
 
 
 def _weights(mu: Array, sigma: Array, length: int) -> tuple[Array, Array]:

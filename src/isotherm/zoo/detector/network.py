@@ -21,6 +21,7 @@ from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
 from isotherm.headed import HeadedFile
 from isotherm.models.backbone import Backbone, ConvBackbone, ConvBackboneConfig
+from isotherm.ops.flatness import stands_out
 
 FILE = HeadedFile(
     format="isotherm.heatmap_detector/1",
@@ -187,7 +188,7 @@ class HeatmapDetector(nn.Module):
 def find_centres(logits: Float[Tensor, "b k h w"], *, most: int = 20) -> Centres:
     """Local maxima of the maps within 3 x 3 cells of the same class, the ``most`` strongest of each picture.
 
-    Of equal neighbours the first counts. No other suppression takes place.
+    Of equal neighbours the first counts, and a flat map has none. No other suppression takes place.
 
     Source: Zhou et al., "Objects as points" (2019), section 4, "From points to bounding boxes".
 
@@ -204,7 +205,8 @@ def find_centres(logits: Float[Tensor, "b k h w"], *, most: int = 20) -> Centres
     sure = logits.detach().float()
     _, winner = F.max_pool2d(sure, 3, stride=1, padding=1, return_indices=True)
     is_peak = winner == torch.arange(h * w, device=sure.device).view(h, w)
-    flat = torch.where(is_peak, sure.sigmoid(), 0.0).flatten(1)
+    chance = sure.sigmoid()
+    flat = torch.where(is_peak & stands_out(chance), chance, 0.0).flatten(1)
     best, index = flat.topk(min(most, k * h * w), -1)
     return Centres(best, index.div(h * w, rounding_mode="floor"), index % (h * w))
 
