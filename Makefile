@@ -10,7 +10,7 @@ export ULTRALYTICS_SAFE_LOAD ?= 1
 # a setting against .pyc files would compile torch anew in each process that a test starts: most of their time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo studio test test-all bench lint docs setup constraints clean
+.PHONY: demo studio test test-all bench fuzz lint docs setup constraints clean
 
 setup: $(READY)
 
@@ -49,6 +49,10 @@ node_modules/.ready: package.json
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+# a million changed inputs of all readers; Ctrl-C ends it, and the same command goes on
+fuzz: $(READY)
+	nice -n 15 $(BIN)/python -m bench.fuzz
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

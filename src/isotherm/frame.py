@@ -6,16 +6,17 @@ letterbox, crop, flip, rotation, patch grid, stride, upsampling, is affine, so a
 
 Conventions
 -----------
-Coordinates are continuous with the origin at the top-left *edge*: the centre of pixel (or cell) ``i``
-is ``i + 0.5`` and a raster of width w spans ``[0, w]``. Resizing is then a pure scaling, and half-pixel
-terms never appear. Points are (x, y), sizes are (h, w), boxes are (x0, y0, x1, y1). Other conventions
-are converted by name in :mod:`isotherm.ops.coordinates`.
+Coordinates are continuous with the origin at the top-left *edge*: the centre of pixel (or cell) ``i`` is ``i + 0.5``
+and a raster of width w spans ``[0, w]``. Resizing is then a pure scaling, and half-pixel terms never appear. Points
+are (x, y), sizes are (h, w), boxes are (x0, y0, x1, y1). Other conventions are converted by name in
+:mod:`isotherm.ops.coordinates`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -32,10 +33,10 @@ NO_MARGIN: Margin = (0.0, 0.0, 0.0, 0.0)
 
 
 def _size(size: Sequence[int] | Tensor, what: str) -> Size:
-    values = [int(v) for v in size]
-    if len(values) != 2 or min(values) < 1:
-        raise FrameError(f"{what} is {values}; a size is (h, w), two whole numbers of at least 1")
-    return values[0], values[1]
+    with suppress(TypeError, ValueError, OverflowError):
+        if len(sides := [int(v) for v in size]) == 2 and 1 <= min(sides) <= max(sides) < 1 << 31:
+            return sides[0], sides[1]
+    raise FrameError(f"{what} is {str(size)[:80]}; a size is (h, w), two whole numbers of at least 1")
 
 
 def _matrix(a: float, b: float, c: float, d: float, e: float, f: float) -> Tensor:

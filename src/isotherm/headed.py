@@ -17,12 +17,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isotherm import limits
 from isotherm.atomic import atomic_write
 from isotherm.errors import IsothermError, MissingExtraError, WeightsError
+from isotherm.untrusted.plain import DAMAGE, first_line, json_of
 
 KEY = "isotherm"
 """The entry of the metadata that holds the header, its ``format`` included."""
-MOST = 1 << 32
+MOST = limits.TENSOR_VALUES
 """Values of one tensor; more are refused before memory is asked for."""
 
 
@@ -99,11 +101,14 @@ class HeadedFile:
         if not fpath.is_file():
             raise self.error(f"there is no file {fpath}, expected {self.noun}; {self.advice.format(fpath=fpath)}")
         with self.reading(fpath):
+            _check_length(fpath)
             try:
                 with safe_open(fpath, framework="pt") as file:
-                    header = _header(file.metadata() or {})
-                    self.check_format(header.pop("format", None), fpath)
                     names = list(file.keys())
+                    if len(names) > limits.TENSORS:
+                        raise ValueError(f"it has {len(names)} tensors; at most {limits.TENSORS} are read")
+                    header = _header(file.metadata() or {}, fpath)
+                    self.check_format(header.pop("format", None), fpath)
                     for name in names:
                         self._check_count(file.get_slice(name).get_shape(), name, fpath)
                     tensors = {name: self._in_memory(file.get_tensor(name)) for name in names}
@@ -122,18 +127,10 @@ class HeadedFile:
             yield
         except (self.error, MissingExtraError):
             raise
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            RuntimeError,
-            OSError,
-            EOFError,
-            IsothermError,
-        ) as error:
+        except (*DAMAGE, IsothermError) as error:
+            why = str(error) if isinstance(error, IsothermError) else first_line(error)
             raise self.error(
-                f"{fpath} cannot be read as {self.noun} ({type(error).__name__}: {error}); it may be cut short or of another program"
+                f"{fpath} cannot be read as {self.noun} ({type(error).__name__}: {why}); it may be cut short or of another program"
             ) from error
 
     def fill(
@@ -182,17 +179,33 @@ class HeadedFile:
         return value.float() if self.half and value.is_floating_point() else value
 
     def _check_count(self, shape: list[int], name: str, fpath: Path) -> None:
-        count = math.prod(int(side) for side in shape)
+        if len(shape) > limits.DIMENSIONS:
+            raise self.error(
+                f"{fpath}: array {name!r} has {len(shape)} dimensions; at most {limits.DIMENSIONS} are read"
+            )
+        count = math.prod(max(int(side), 1) for side in shape)
         if count > self.most:
             raise self.error(f"{fpath}: array {name!r} claims {count} values; at most {self.most} are read from a file")
 
 
-def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
+def _check_length(fpath: Path) -> None:
+    """Refuse a header that is longer than those of as many tensors as are read, before it is."""
+    with fpath.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > limits.OWN_HEADER_BYTES:
+        raise ValueError(f"it claims a header of {length} bytes; at most {limits.OWN_HEADER_BYTES} are read")
+
+
+def _header(metadata: Mapping[str, str], fpath: Path) -> dict[str, Any]:
     """The header; earlier files have the format and the rest of it in two entries of the metadata."""
     if KEY in metadata:
-        header = json.loads(metadata[KEY])
+        header = json_of(metadata[KEY], fpath)
     else:
-        rest = [json.loads(text) for name, text in metadata.items() if name != "format"] if "format" in metadata else []
+        rest = (
+            [json_of(text, fpath) for name, text in metadata.items() if name != "format"]
+            if "format" in metadata
+            else []
+        )
         header = {**(rest[0] if rest else {}), "format": metadata.get("format")}
     if not isinstance(header, dict):
         raise ValueError(f"its header is {type(header).__name__}; expected names with values")

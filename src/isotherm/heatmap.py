@@ -5,7 +5,6 @@ Validation and storage only. Algorithms take tensors and a Frame; drawing lives 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,17 +18,20 @@ from jaxtyping import Float, UInt8
 from numpy.typing import DTypeLike
 from torch import Tensor
 
+from isotherm import limits
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, KindError, ShapeError
 from isotherm.frame import NO_MARGIN, Frame, Size
 from isotherm.headed import Headed, HeadedFile, header_text
 from isotherm.moments import Moments
+from isotherm.untrusted.arrays import read_npz
+from isotherm.untrusted.plain import json_of
 
 Kind = Literal["logits", "probability", "peak", "relevance"]
 """What the numbers are: unnormalised log-probabilities, a distribution or per-cell probability,
 a map whose peak is 1 (trained by regression), or how much each cell speaks for a score."""
 
-MAX_VALUES = 1 << 28
+MAX_VALUES = limits.MAP_VALUES
 """Largest map that is read from a file, in values: a header of a terabyte must not allocate one."""
 FILE = HeadedFile(format="isotherm.heatmap/1", noun="a heatmap of isotherm", error=InputError, most=MAX_VALUES)
 """The .safetensors form; the .npz one has the same header and arrays."""
@@ -297,31 +299,10 @@ def _moments(header: Mapping[str, Any] | None) -> Moments | None:
     return Moments(frames or (), tuple(int(f) for f in header["shown"]), times)
 
 
-def _check_count(shape: tuple[int, ...], name: str) -> None:
-    count = int(np.prod([int(s) for s in shape], dtype=object)) if shape else 1
-    if count > MAX_VALUES:
-        raise InputError(f"array {name!r} claims {count} values; at most {MAX_VALUES} are read from a file")
-
-
 def _read_npz(fpath: Path) -> Headed:
-    import zipfile
-
-    arrays = {}
-    try:
-        with zipfile.ZipFile(fpath) as archive:
-            for member in archive.namelist():
-                with archive.open(member) as file:
-                    version = np.lib.format.read_magic(file)
-                    reader = (
-                        np.lib.format.read_array_header_1_0
-                        if version == (1, 0)
-                        else np.lib.format.read_array_header_2_0
-                    )
-                    _check_count(reader(file)[0], member)
-        with np.load(fpath, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except zipfile.BadZipFile as error:
-        raise ValueError(str(error)) from error
-    header = json.loads(arrays.pop("header").tobytes())
+    arrays = read_npz(fpath, most=MAX_VALUES)
+    header = json_of(arrays.pop("header").tobytes(), fpath)
+    if not isinstance(header, dict):
+        raise ValueError(f"its header is {type(header).__name__}; expected names with values")
     FILE.check_format(header.pop("format", None), fpath)
     return Headed(header, {name: torch.from_numpy(a) for name, a in arrays.items()})

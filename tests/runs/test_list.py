@@ -122,8 +122,8 @@ def test_what_cannot_be_read_is_skipped_and_named(tmp_path, monkeypatch):
     runs = list_runs(tmp_path)
     assert [entry.dpath for entry in runs] == [whole]
     assert {dpath.name: why.partition(str(tmp_path))[2].split(" ", 1)[1] for dpath, why in runs.skipped} == {
-        "folder": "is no regular file; expected the record of a run",
-        "pipe": "is no regular file; expected the record of a run",
+        "folder": "is no regular file; expected one that can be read",
+        "pipe": "is no regular file; expected one that can be read",
         "dangling": "holds no run.json; expected the folder of a run",
         "locked": "cannot be looked into (Permission denied)",
     }
@@ -162,13 +162,13 @@ def test_only_run_json_is_opened(tmp_path, monkeypatch):
         (dpath / "items.jsonl").write_text("not json\n")
         (dpath / "a.npz").write_bytes(b"damaged")
     opened = []
-    usual = Path.read_text
+    usual = Path.open
 
     def watch(fpath, *args, **options):
         opened.append(fpath.name)
         return usual(fpath, *args, **options)
 
-    monkeypatch.setattr(Path, "read_text", watch)
+    monkeypatch.setattr(Path, "open", watch)
     assert len(list_runs(tmp_path)) == 3
     assert opened == ["run.json"] * 3
 

@@ -260,7 +260,7 @@ def test_a_last_line_without_an_end_is_left_out(tmp_path):
         fpath.write_bytes(whole + whole[:-cut])
         assert [i["name"] for i in read_items(run.dpath)] == ["a.png"]
     fpath.write_bytes(b"{}\nnot json\n")
-    with pytest.raises(InputError, match="line 2: not JSON"):
+    with pytest.raises(InputError, match="line 2 cannot be read as JSON"):
         read_items(run.dpath)
 
 

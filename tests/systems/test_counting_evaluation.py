@@ -154,8 +154,8 @@ def test_mistakes(tiny, pictures, counter, tmp_path):
         evaluate_counting(tiny, [], tmp_path)
     with pytest.raises(OptionError, match="needs crops of each picture"):
         evaluate_counting(tiny, pictures, tmp_path, strategy="custom")
-    (tmp_path / "lines").write_text('{"name": 1}\nnonsense\n')
-    with pytest.raises(InputError, match="lines:2: not JSON"):
+    (tmp_path / "lines").write_text('{"name": "1", "true": 1, "count": 1, "dots": 1, "hits": 1}\nnonsense\n')
+    with pytest.raises(InputError, match="lines:2 cannot be read as JSON"):
         read_rows(tmp_path / "lines")
     assert read_rows(tmp_path / "none") == []
 

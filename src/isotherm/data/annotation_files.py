@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isotherm import limits
 from isotherm.data.pictures import check_regular_file
 from isotherm.errors import InputError
 
-MAX_BYTES = 1_000_000_000
+MAX_BYTES = limits.ANNOTATION_BYTES
 """Largest annotation file that is read: a picture or a disk image given by mistake must not fill the memory."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -258,7 +259,7 @@ def number(value: Any, where: str, what: str) -> float:
 
 def number_in_text(text: str, where: str, what: str) -> float:
     """A finite number written in decimal, such as a CSV cell holds."""
-    if not _NUMBER.fullmatch(text.strip()):
+    if not _NUMBER.fullmatch(text := text.strip(" \t")):
         raise InputError(
             f"{where}: {what} is {shown(text)}; expected a number such as 12.5, or nothing where it is not known"
         )

@@ -33,6 +33,7 @@ from isotherm.data.orientation import Orientation
 from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State
+from isotherm.untrusted.plain import reads
 
 NAMES = ("width_p0", "width_p1", "length_p0", "length_p1")
 LINES = {"width": (0, 1), "length": (2, 3)}
@@ -44,6 +45,7 @@ COLUMNS = ("picture", "group", "scale_bar", "scale_bar_cm", "width", "length")
 Ends = tuple[tuple[float, float], tuple[float, float]]
 
 
+@reads()
 def read_beetles(
     fpath: str | os.PathLike[str],
     images_dpath: str | os.PathLike[str],

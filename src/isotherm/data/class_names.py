@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.errors import InputError
+from isotherm.untrusted.plain import reads
 
 MOST_BYTES = 20_000_000
 """The names of 21,000 classes have half a million."""
 
 
+@reads()
 def read_class_names(fpath: str | os.PathLike[str]) -> list[str]:
     """Class names in the order of their numbers, from a text file with one in each line, or from JSON.
 

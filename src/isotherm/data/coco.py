@@ -30,6 +30,7 @@ from isotherm.data.orientation import Orientation
 from isotherm.data.picture_folder import FoundPicture, PictureFolder, folder_beside, states_in
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State, from_coco_visibility
+from isotherm.untrusted.plain import reads
 
 PixelOrigin = Literal["centre", "edge"]
 
@@ -47,6 +48,7 @@ def pixel_shift(pixel: PixelOrigin) -> float:
     return 0.5 if pixel == "centre" else 0.0
 
 
+@reads()
 def read_coco(
     json_fpath: str | os.PathLike[str],
     images_dpath: str | os.PathLike[str] | None = None,

@@ -136,6 +136,8 @@ def split_url(url: str) -> tuple[str, str, int, str]:
     Raises:
         InputError: another scheme, no host, a user name or password, or characters that no address has.
     """
+    if not url.isascii() and any("\ud800" <= c <= "\udfff" for c in url):
+        raise InputError(f"the address {url!r} holds half a character (a lone surrogate); write it as UTF-8")
     if any(ord(c) <= 32 or ord(c) == 127 for c in url) or "\\" in url:
         raise InputError(f"the address {url!r} holds blanks, control characters or backslashes; write them as %XX")
     try:

@@ -30,6 +30,7 @@ from isotherm.data.pictures import read_picture_turn
 from isotherm.data.shape_questions import COLOURS, SHAPES, SIDE, draw_shapes
 from isotherm.errors import InputError, OptionError
 from isotherm.progress import Say, silent
+from isotherm.untrusted.plain import reads
 
 ANNOTATIONS, SPLITS, CLASSES, PICTURES = (
     "annotation_FSC147_384.json",
@@ -65,6 +66,7 @@ class CountedPicture:
         return len(self.points)
 
 
+@reads()
 def read_fsc147(
     dpath: str | os.PathLike[str], split: str = "test", *, orientation: Orientation | None = None, say: Say = silent
 ) -> list[CountedPicture]:

@@ -31,9 +31,9 @@ def moment_words(name: str) -> str:
 def near_names(path: Path) -> str:
     """The end of an error about a missing path: what the user may have meant, from the names that do exist."""
     missing = path
-    while not missing.parent.is_dir() and missing.parent != missing:
-        missing = missing.parent
     try:
+        while not missing.parent.is_dir() and missing.parent != missing:
+            missing = missing.parent
         names = sorted((entry.name for entry in missing.parent.iterdir()), key=natural_key)
     except (OSError, ValueError):
         return "; check the path"

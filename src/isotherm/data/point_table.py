@@ -28,8 +28,10 @@ from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.data.table_forms import BOX, EXTRA, Row, read_table
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State
+from isotherm.untrusted.plain import reads
 
 
+@reads()
 def read_point_table(
     fpath: str | os.PathLike[str],
     images_dpath: str | os.PathLike[str] | None = None,

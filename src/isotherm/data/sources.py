@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from isotherm import limits
 from isotherm.data.fetch import fetch_picture
 from isotherm.data.missing import SCHEME, no_file
 from isotherm.data.names import natural_key, near_names
@@ -28,12 +29,13 @@ from isotherm.data.video import (
     read_frames,
 )
 from isotherm.errors import InputError, IsothermError, MissingExtraError
+from isotherm.untrusted.plain import reading
 
 ItemKind = Literal["picture", "url", "frame"]
 ReadPicture = Callable[..., Picture]
 """How a picture's file is read: from its path, with a ``name``; as :func:`isotherm.data.pictures.read_picture` does."""
 LIST_SUFFIXES = frozenset((".txt", ".lst"))
-MAX_LIST_BYTES = 64 * 1024 * 1024
+MAX_LIST_BYTES = limits.LIST_BYTES
 _STREAM_SUFFIXES = VIDEO_SUFFIXES | {".m3u8", ".mpd", ".sdp"}
 
 
@@ -178,6 +180,8 @@ def _parts_of(source: str, recursive: bool, choice: FrameChoice) -> list[_Part]:
         raise InputError("an empty name was given; give a picture, a folder (. for this one), a video or an address")
     path = Path(source)
     if re.fullmatch(r"[0-9]+", source):
+        if len(source) > 4:
+            raise InputError(f"there is no camera {source[:40]}; a camera's number has at most four digits")
         if path.exists():
             raise InputError(f"{source} is both a camera's number and a file here; write ./{source} for the file")
         return [_video(camera(int(source)), f"camera{source}", None, choice)]
@@ -317,8 +321,9 @@ def _listed(folder: Path, recursive: bool) -> list[tuple[Path, str]]:
 
 def _pattern(pattern: str, choice: FrameChoice) -> list[_Part]:
     if not glob.has_magic(pattern):
-        raise no_file(pattern)
-    names = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        raise no_file(pattern if len(pattern) <= 300 else f"{pattern[:300]}...")
+    with reading(repr(pattern[:200]), advice="expected the name of a picture, or a pattern such as '*.jpg'"):
+        names = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
     matches = sorted(names, key=natural_key)
     files = [Path(match) for match in matches if Path(match).is_file() and _known(Path(match).name)]
     if not files:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 from pathlib import Path
@@ -13,15 +12,17 @@ import numpy as np
 import torch
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from isotherm import limits
 from isotherm.atomic import atomic_write
 from isotherm.draw.colour import Scale
 from isotherm.draw.overlay import single
 from isotherm.draw.picture import Picture, open_canvas, to_pil
 from isotherm.draw.sheet import add_footer
-from isotherm.errors import InputError
+from isotherm.errors import FrameError, InputError, KindError, ShapeError
 from isotherm.frame import Frame
 from isotherm.headed import header_text
 from isotherm.heatmap import Heatmap
+from isotherm.untrusted.plain import DAMAGE, json_of, reads
 from isotherm.version import __version__
 
 JPEG_QUALITY = 92
@@ -79,6 +80,7 @@ def save_picture(
     return fpath
 
 
+@reads(advice="expected a picture that isotherm wrote")
 def read_command(fpath: str | os.PathLike[str]) -> str | None:
     """The command that :func:`save_picture` kept in a file, or None."""
     try:
@@ -200,6 +202,7 @@ def save_map16(heatmap: Heatmap, fpath: str | os.PathLike[str], *, scale: Scale 
     return fpath
 
 
+@reads(advice="expected a picture that isotherm wrote")
 def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
     """The heatmap that :func:`save_map16` wrote, as float32.
 
@@ -208,7 +211,11 @@ def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
     """
     try:
         with Path(fpath).open("rb") as file, open_written(file) as image:
-            header = json.loads(image.info[_MAP_KEY])
+            if image.width * image.height > limits.PICTURE_PIXELS:
+                raise ValueError(
+                    f"it has {image.width} x {image.height} pixels; at most {limits.PICTURE_PIXELS} are read"
+                )
+            header = json_of(image.info[_MAP_KEY], fpath)
             grey = np.asarray(image).astype(np.float64)
         values = header["low"] + (grey - 1) / (_TOP - 1) * (header["high"] - header["low"])
         values[grey == header["missing"]] = np.nan
@@ -225,7 +232,7 @@ def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
             label=header["label"],
             meta=header["meta"],
         )
-    except (OSError, SyntaxError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (*DAMAGE, FrameError, KindError, ShapeError) as error:
         raise InputError(
             f"{fpath} is not a 16-bit map written by isotherm ({type(error).__name__}: {error})"
         ) from error

@@ -181,7 +181,7 @@ class ModelOptions(JobOptions):
 
 def parse_size(text: str) -> int | tuple[int, int]:
     """``640`` or ``480x640`` (h, w)."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
+    match = re.fullmatch(r"([0-9]{1,6})(?:x([0-9]{1,6}))?", text.strip())
     if not match or not 16 <= int(match[1]) <= 8192 or (match[2] and not 16 <= int(match[2]) <= 8192):
         raise OptionError(
             f"--size {text}: expected one number such as 640, or HEIGHTxWIDTH such as 480x640, each from 16 to 8192"

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, JobCancelled, OptionError
+from isotherm.untrusted.plain import read_json
 from isotherm.version import __version__
 
 if TYPE_CHECKING:
@@ -158,15 +159,15 @@ def _before(fpath: Path, job: str) -> dict[str, Any]:
         InputError: the file is damaged, so that nobody knows what the folder holds.
     """
     try:
-        record = json.loads(fpath.read_text("utf-8"))
+        record = read_json(fpath, advice="move it away, or give another folder")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{fpath} cannot be read ({type(error).__name__}: {error}); move it away, or give another folder"
-        ) from error
-    same = isinstance(record, dict) and record.get("format") == FORMAT and record.get("job") == job
-    return record if same else {}
+    if not (isinstance(record, dict) and record.get("format") == FORMAT and record.get("job") == job):
+        return {}
+    seconds, starts = record.get("seconds", 0.0), record.get("starts", [])
+    if not isinstance(starts, list) or type(seconds) not in (int, float) or not abs(seconds) < 1e15:
+        raise InputError(f"{fpath} is damaged: its starts or seconds are none; move it away, or give another folder")
+    return record
 
 
 def frame_to_json(frame: Frame) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -11,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, overload
 
+from isotherm import limits
 from isotherm.errors import InputError
 from isotherm.runs.file import FORMAT, RUN_FILE
 from isotherm.runs.record import ITEMS_FILE
+from isotherm.untrusted.plain import bytes_of, json_of, read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +75,9 @@ def read_run(dpath: str | os.PathLike[str]) -> dict[str, Any]:
     """
     fpath = _folder(dpath) / RUN_FILE
     try:
-        if fpath.exists() and not fpath.is_file():  # a pipe would keep us waiting
-            raise InputError(f"{fpath} is no regular file; expected the record of a run")
-        record = json.loads(fpath.read_text("utf-8"))
+        record = read_json(fpath, advice="expected the record of a run")
     except FileNotFoundError:
         raise InputError(f"{dpath} holds no {RUN_FILE}; expected the folder of a run") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{fpath} cannot be read ({type(error).__name__}: {error})") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise InputError(f"{fpath} is not the record of a run; expected the format {FORMAT!r}")
     return record
@@ -127,17 +124,12 @@ def read_items(dpath: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
     fpath = _folder(dpath) / ITEMS_FILE
     try:
-        *lines, _ = fpath.read_bytes().split(b"\n")
-    except OSError as error:
+        *lines, _ = bytes_of(fpath, most=limits.TABLE_BYTES).split(b"\n")
+    except FileNotFoundError as error:
         raise InputError(f"{fpath} cannot be read ({error.strerror or error}); expected the folder of a run") from error
     items = []
     for number, line in enumerate(lines, 1):
-        try:
-            items.append(json.loads(line))
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"{fpath}, line {number}: not JSON ({error}); the file was changed by something else"
-            ) from error
+        items.append(json_of(line, f"{fpath}, line {number}", advice="the file was changed by something else"))
     return items
 
 
@@ -246,5 +238,5 @@ def _entry(dpath: Path, record: dict[str, Any]) -> RunEntry:
             failed=None if summary is None else len(summary["failed"]),
             seconds=None if record.get("seconds") is None else float(record["seconds"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{dpath / RUN_FILE} is damaged ({type(error).__name__}: {error})") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from jaxtyping import Float
 
 from isotherm.errors import InputError, IsothermError, OptionError
 from isotherm.runs.file import to_json
+from isotherm.untrusted.plain import json_of, reading
 
 if TYPE_CHECKING:
     from isotherm.heatmap import Heatmap
@@ -338,7 +340,7 @@ class Studio:
 
     def _json(self, method: str, path: str, body: Any = None) -> Any:
         with self._request(method, path, body) as answer:
-            return json.load(answer)
+            return json_of(answer.read(), f"the answer of the studio to {method} {path}")
 
     def _request(self, method: str, path: str, body: Any = None) -> http.client.HTTPResponse:
         """The answer to a request; the connection ends with it.
@@ -370,13 +372,14 @@ def _refusal(answer: http.client.HTTPResponse) -> StudioError:
     text = answer.read().decode(errors="replace")
     try:
         reason = json.loads(text)["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         reason = text[:200]
-    retry = answer.getheader("retry-after")
-    return StudioError(str(reason), answer.status, None if retry is None else float(retry))
+    retry = answer.getheader("retry-after") or ""
+    return StudioError(str(reason), answer.status, float(retry) if re.fullmatch(r"[0-9]{1,9}", retry) else None)
 
 
 def _map(facts: Mapping[str, Any], data: bytes) -> StudioMap:
-    halves = np.frombuffer(data, "<f2", facts["bytes"] // 2, facts["offset"])
-    values = halves.astype(np.float32) * np.float32(facts["unit"])
-    return StudioMap(values.reshape(facts["h"], facts["w"]), facts)
+    with reading("a map that the studio sent", advice="is it of another version?"):
+        halves = np.frombuffer(data, "<f2", facts["bytes"] // 2, facts["offset"])
+        values = halves.astype(np.float32) * np.float32(facts["unit"])
+        return StudioMap(values.reshape(facts["h"], facts["w"]), facts)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
+from isotherm.errors import InputError
 from isotherm.runs.file import to_json, versions
 from isotherm.studio.desk.desk import Desk
+from isotherm.untrusted.plain import read_object
 
 FILE = "facts.json"
 FORM = 3
@@ -33,10 +35,10 @@ def known_facts(
     """
     key, fpath = _key(models), dpath / FILE
     try:
-        there = json.loads(fpath.read_text())
-        if there["key"] == key:
+        there = read_object(fpath)
+        if there.get("key") == key and isinstance(there.get("facts"), dict):
             return there["facts"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, InputError):
         pass  # there is none yet, or it is damaged
     say("Looking at which models can be used here; this takes some seconds, once...")
     facts = desk.do("facts", models=list(models))

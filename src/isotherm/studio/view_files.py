@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isotherm import limits
+from isotherm.errors import InputError
 from isotherm.studio.store.blobs import NotThere
+from isotherm.untrusted.plain import bytes_of, json_of, read_object
 
 Read = TypeVar("Read")
 FOLDER, INDEX = "view", "pictures.jsonl"
@@ -22,8 +24,13 @@ def pictures_of(folder: Path) -> list[dict[str, Any]]:
     fpath = folder / FOLDER / INDEX
     if not fpath.is_file():
         return []
-    *whole, _ = fpath.read_bytes().split(b"\n")  # a line is being written
-    latest = {one["index"]: one for one in map(json.loads, whole)}
+    *whole, _ = bytes_of(fpath, most=limits.TABLE_BYTES).split(b"\n")  # a line is being written
+    latest = {}
+    for number, text in enumerate(whole, 1):
+        one = json_of(text, f"{fpath}, line {number}")
+        if not isinstance(one, dict) or type(one.get("index")) is not int or not isinstance(one.get("name"), str):
+            raise InputError(f"{fpath}, line {number}: it has no index and name of a picture; the file is damaged")
+        latest[one["index"]] = one
     return [latest[index] for index in sorted(latest)]
 
 
@@ -67,4 +74,9 @@ def view_of(folder: Path, index: int) -> dict[str, Any]:
     Raises:
         NotThere: there is no such picture, or it is not done yet.
     """
-    return json.loads(view_path(folder, index, ".json").read_bytes())
+    fpath = view_path(folder, index, ".json")
+    view = read_object(fpath)
+    maps = view.get("maps")
+    if not isinstance(maps, list) or not all(isinstance(one, dict) for one in maps):
+        raise InputError(f"{fpath}: it has no list of maps; the file is damaged")
+    return view

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from isotherm.atomic import atomic_write
 from isotherm.data.fsc147 import CountedPicture
 from isotherm.data.pictures import read_picture
-from isotherm.errors import InputError, OptionError
+from isotherm.errors import OptionError
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, Say, silent
 from isotherm.runs.file import to_json
@@ -27,12 +27,14 @@ from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_kinds import kind_counts, kind_shares, kinds_of, objects_with_dots
 from isotherm.systems.vlm_counting import count
 from isotherm.train.run_folder import RunFolder
+from isotherm.untrusted.plain import json_of, reading
 from isotherm.vlm.view import LanguageView
 
 FORMAT = "isotherm.counting_evaluation/1"
 LINES, RESULTS = "pictures.jsonl", "results.json"
 RANGES = ((0, 10), (11, 30), (31, 100), (101, 300), (301, None))
 """Of true counts, from and to."""
+CHANGED = "the file was changed by something else: take the line out to count its picture again"
 
 
 def evaluate_counting(
@@ -178,16 +180,27 @@ def read_rows(fpath: Path) -> list[dict[str, Any]]:
     *lines, last = fpath.read_bytes().split(b"\n")
     rows = []
     for i, line in enumerate(lines, 1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise InputError(
-                f"{fpath}:{i}: not JSON ({error}); the file was changed by something else: take the line out to count its picture again"
-            ) from error
+        row = json_of(line, f"{fpath}:{i}", advice=CHANGED)
+        with reading(f"{fpath}:{i}", advice=CHANGED):
+            rows.append(_checked(row))
     if last:
         with fpath.open("r+b") as file:  # a line that follows it must begin at a line's start
             file.truncate(sum(len(line) + 1 for line in lines))
     return rows
+
+
+def _checked(row: dict[str, Any]) -> dict[str, Any]:
+    """The line, if it has what is made of it."""
+    if not isinstance(row["name"], str):
+        raise TypeError(f"name is {row['name']!r:.40}")
+    for name in ("true", "dots", "hits", "count"):
+        number = row[name]
+        if (number is not None or name != "count") and not (type(number) in (int, float) and abs(number) < 1e9):
+            raise ValueError(f"{name} is {number!r:.40}")
+    kinds = row.get("kinds", {})
+    if not all(len(pair) == 2 and all(type(n) is int for n in pair) for pair in kinds.values()):
+        raise ValueError(f"kinds are {kinds!r:.60}")
+    return row
 
 
 def append_row(fpath: Path, row: Mapping[str, Any]) -> None:

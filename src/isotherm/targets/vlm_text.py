@@ -86,7 +86,7 @@ def parse_molmo(text: str, *, size: Size) -> Annotation:
 
 
 def _decimal(text: str, value: str, position: int) -> Number:
-    if _DECIMAL.fullmatch(value.strip()) is None:
+    if _DECIMAL.fullmatch(value.strip(" ")) is None:
         raise AnnotationError(text, position, repr(value[:12]), "a number of percent, from 0 to 100")
     return Number(float(value), position)
 
@@ -149,12 +149,20 @@ def parse_qwen(
             or len(values) != (4 if key == "bbox_2d" else 2)
             or not all(isinstance(v, float) for v in values)
         ):
-            raise AnnotationError(text, position, f"{key} = {json.dumps(values, allow_nan=False)[:40]}", _QWEN)
+            raise AnnotationError(text, position, f"{key} = {_shown(values)}", _QWEN)
         rows.append([Number(v, position) for v in values])
         labels.append(label)
     if keys == {"bbox_2d"}:
         return boxes_of_rows(text, rows, extent, size, tuple(labels), box_format="x0y0x1y1")
     return points_of_rows(text, rows, extent, size, tuple(labels))
+
+
+def _shown(values: Any) -> str:
+    """The beginning of a value as JSON has it, or as Python where JSON has none for it."""
+    try:
+        return json.dumps(values, allow_nan=False)[:40]
+    except ValueError:
+        return repr(values)[:40]
 
 
 def _json_objects(text: str) -> list[tuple[dict[str, Any], int]]:

@@ -14,6 +14,7 @@ from isotherm.train.keypoint_build import ModelChoice
 from isotherm.train.keypoint_data import DataChoice
 from isotherm.train.keypoints import KeypointTraining
 from isotherm.train.tracking import Tracking
+from isotherm.untrusted.plain import DAMAGE, first_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +68,8 @@ def with_settings(plain: Mapping[str, Any], settings: Sequence[str]) -> dict[str
             raise OptionError(f"{setting!r} sets nothing; write it as training.rate=3e-4")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise OptionError(f"{setting!r}: {text!r} is no value") from error
+        except (yaml.YAMLError, *DAMAGE) as error:
+            raise OptionError(f"{setting[:80]!r}: {text[:60]!r} is no value ({first_line(error)})") from error
         set_at(out, path, _number(value))
     return out
 

@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from isotherm import limits
 from isotherm.errors import OptionError
+from isotherm.untrusted.plain import bytes_of, reading
 
 Config = TypeVar("Config")
-LONGEST = 1 << 20
+LONGEST = limits.RECIPE_BYTES
 """Bytes of a recipe file: a longer one is something else."""
 
 
@@ -83,17 +85,18 @@ def read_recipe(fpath: str | os.PathLike[str], *, example: str = "") -> dict[str
     """
     path = Path(fpath)
     try:
-        if path.stat().st_size > LONGEST:
-            raise OptionError(f"{path} has {path.stat().st_size} bytes; a recipe has less than {LONGEST}")
-        content = yaml.load(path.read_text(), _StrictLoader)
-    except OSError as error:
+        text = bytes_of(path, most=LONGEST, error=OptionError)
+    except FileNotFoundError as error:
         raise OptionError(
             f"{path} cannot be read ({error.strerror}); give the path of a recipe{f', such as {example}' if example else ''}"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        raise OptionError(f"{place}: no YAML ({getattr(error, 'problem', None) or error})") from error
+    with reading(path, error=OptionError, advice="expected a recipe in YAML"):
+        try:
+            content = yaml.load(text.decode("utf-8-sig"), _StrictLoader)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+            raise OptionError(f"{place}: no YAML ({getattr(error, 'problem', None) or error})") from error
     if not isinstance(content, dict):
         raise OptionError(f"{path} holds {type(content).__name__}; expected names with values, such as 'seed: 0'")
     return content

@@ -5,6 +5,7 @@ from.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
@@ -18,10 +19,12 @@ from typing import Any, Literal
 import torch
 from filelock import FileLock, Timeout
 
+from isotherm import limits
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError, WeightsError
 from isotherm.runs.file import RunFile, ending, to_json
 from isotherm.train.older_recipe import Complete, differences, refused, shortened
+from isotherm.untrusted.plain import bytes_of, read_json, reading
 
 FORMAT = "isotherm.training/1"
 UNDECIDING = ("wall_hours", "memory_mb", "disk_mb")
@@ -203,10 +206,7 @@ class RunFolder:
         if not fpath.is_file():
             return
         columns = _columns(fpath)
-        with fpath.open(newline="") as file:
-            rows = [
-                row for row in csv.DictReader(file) if (row.get("step") or "").isdigit() and int(row["step"]) <= step
-            ]
+        rows = [row for _, row in _lines(fpath) if _is_step(row.get("step") or "") and int(row["step"]) <= step]
         self._write(columns, [{key: value for key, value in row.items() if key and value} for row in rows])
 
     def _write(self, columns: list[str], rows: list[dict[str, Any]]) -> None:
@@ -237,32 +237,51 @@ def deciding(recipe: Any) -> Any:
 
 
 def _read(fpath: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(fpath.read_text())
-    except (OSError, ValueError) as error:
-        raise OptionError(f"{fpath} cannot be read ({error}); choose another folder") from error
+    content = read_json(fpath, error=OptionError, advice="choose another folder")
     if not isinstance(content, dict):
         raise OptionError(f"{fpath} holds no recipe; choose another folder")
     return content
 
 
 def read_figures(fpath: Path) -> list[dict[str, float]]:
-    """The lines of a ``metrics.csv``; none where there is no file."""
+    """The lines of a ``metrics.csv``; none where there is no file.
+
+    Raises:
+        InputError: it is damaged, or holds something else; file and line.
+    """
+    rows = []
+    for number, row in _lines(fpath):
+        with reading(f"{fpath}, line {number}", advice="expected figures; take the line out"):
+            figures = {key: _number(value) for key, value in row.items() if key and value}
+            if not isinstance(figures.get("step", 0), int):
+                raise ValueError(f"the step is {row['step']!r:.40}")
+            rows.append(figures)
+    return rows
+
+
+def _lines(fpath: Path) -> list[tuple[int, dict[str, str]]]:
+    """(number, cells by column) of every line below the names of the columns."""
     if not fpath.is_file():
         return []
-    with fpath.open(newline="") as file:
-        return [{key: _number(value) for key, value in row.items() if key and value} for row in csv.DictReader(file)]
+    with reading(fpath, advice="expected a table of figures"):
+        text = io.StringIO(bytes_of(fpath, most=limits.TABLE_BYTES).decode(), newline="")
+        rows = csv.DictReader(text)
+        return [(rows.line_num, row) for row in rows]
 
 
 def _columns(fpath: Path) -> list[str]:
     if not fpath.is_file():
         return []
-    with fpath.open(newline="") as file:
+    with reading(fpath, advice="expected a table of figures"), fpath.open(newline="") as file:
         return next(csv.reader(file), [])
 
 
 def _number(text: str) -> float:
-    return int(text) if text.isdigit() else float(text)
+    return int(text) if _is_step(text) else float(text)
+
+
+def _is_step(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _shown(value: Any) -> str:

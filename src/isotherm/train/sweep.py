@@ -26,6 +26,7 @@ from isotherm.train.keypoint_recipe import set_at
 from isotherm.train.recipe import from_plain, read_recipe
 from isotherm.train.recipe_module import Better, RecipeModule, better_of, chosen_metric
 from isotherm.train.run_folder import read_figures, validation_column
+from isotherm.untrusted.plain import read_object
 
 Values = dict[str, Any]
 TRIAL = ".trial.json"
@@ -246,14 +247,15 @@ def trial_dpath(dpath: Path, values: Values) -> Path:
 def history(dpath: Path, metric: str) -> list[tuple[int, float]]:
     """(step, value) of every validation that a trial has written."""
     name = validation_column(metric)
-    return [(int(row["step"]), row[name]) for row in read_figures(dpath / "metrics.csv") if name in row]
+    rows = read_figures(dpath / "metrics.csv")
+    return [(int(row["step"]), row[name]) for row in rows if name in row and "step" in row]
 
 
 def trials_of(dpath: Path, metric: str, ended: Mapping[str, str], *, better: Better = "less") -> list[Trial]:
     """What the folders of a sweep's trials hold, the best first; ``ended``: name of a folder -> how it ended."""
     trials, sign = [], 1 if better == "less" else -1
     for folder in sorted((dpath / "trials").glob(f"*/{TRIAL}")):
-        values, run = json.loads(folder.read_text()), folder.parent
+        values, run = read_object(folder, advice="remove the trial's folder, and it is made again"), folder.parent
         past = history(run, metric)
         step, best = min(past, key=lambda at: sign * at[1], default=(0, math.nan))
         rows = [row for row in read_figures(run / "metrics.csv") if row.get("step") == step]
@@ -283,7 +285,9 @@ def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]
     except OSError as error:
         raise InputError(f"the folder {dpath} cannot be made ({error.strerror})") from error
     if there.is_file():
-        before = json.loads(there.read_text())
+        before = read_object(there, advice="give another folder with --out")
+        if not isinstance(before.get("sweep"), dict):
+            raise InputError(f"{there} holds no sweep; give another folder with --out")
         # options that have come since have their defaults
         defaults = {
             f.name: f.default for f in fields(SweepConfig) if f.name in content["sweep"] and f.default is not MISSING

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from isotherm import limits
+
 UNITS = (
     "zero",
     "one",
@@ -154,7 +156,10 @@ def _chosen(text: str, numbers: list[tuple[_Number, str]], category: str) -> Tex
 def _digits(text: str) -> list[_Number]:
     out = []
     for m in _NUMBER.finditer(text):
-        value = float(re.sub(r"[,']", "", m[2]) + (m[3] or ""))
+        digits = re.sub(r"[,']", "", m[2])
+        if len(digits) > limits.COUNT_DIGITS:  # nobody counts as many
+            continue
+        value = float(digits + (m[3] or ""))
         minus = m[1] and not re.search(r"\d\s*$", text[: m.start()])
         if not minus and value == int(value):
             end, scale = m.end(), 1

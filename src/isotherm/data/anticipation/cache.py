@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from filelock import FileLock
@@ -24,13 +24,16 @@ from isotherm.atomic import atomic_write
 from isotherm.data.anticipation.anchors import PlannedClip
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.headed import HeadedFile
+from isotherm.ops.names import known_word
 from isotherm.progress import Progress, Say, silent
+from isotherm.untrusted.plain import json_of, read_json, reading
 
 FORMAT = "isotherm.clip_features/1"
 FILE = HeadedFile(format=FORMAT, noun="a shard of clips' features", error=InputError, advice="compute it again")
 SHARD_BYTES = 256 << 20
 PIECE = 1 << 20
 """Bytes of a video's beginning, middle and end that say which one it is."""
+NOTE = "features.json"
 Kept = Literal["float32", "float16", "bfloat16"]
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Encode = Callable[[list[int]], Float[Tensor, "b n d"]]
@@ -168,18 +171,27 @@ class CachedFeatures:
         note = _note_of(self.dpath)
         if note is None:
             raise InputError(f"{dpath} holds no features of clips; compute them with cache_features")
-        self.shape: tuple[int, int] = note["shape"][0], note["shape"][1]
-        self.kept: Kept = note["kept"]
-        self._count, self._shard, self._key = int(note["clips"]), int(note["shard"]), str(note["key"])
+        with reading(self.dpath / NOTE, advice="compute the features again with cache_features"):
+            numbers = [*note["shape"], note["clips"], note["shard"]]
+            if len(numbers) != 4 or not all(type(n) is int and 0 < n < 1 << 40 for n in numbers):
+                raise ValueError(f"its shape, clips and shard are {str(numbers)[:80]}")
+            self.shape: tuple[int, int] = numbers[0], numbers[1]
+            self.kept = cast(Kept, known_word(note["kept"], get_args(Kept), "kept"))
+            self._count, self._shard, self._key = numbers[2], numbers[3], str(note["key"])
         self._open: dict[int, Any] = {}
-        headers = [self._header(i) for i in range(-(-self._count // self._shard))]
+        there = sum(1 for _ in self.dpath.glob("*.safetensors"))
+        if there < (shards := -(-self._count // self._shard)):
+            raise InputError(
+                f"{dpath} is not whole: {shards - there} of {shards} shards are missing; compute them with cache_features, which goes on"
+            )
+        headers = [self._header(i) for i in range(shards)]
         missing = [i for i, header in enumerate(headers) if header is None]
         if missing:
             raise InputError(
                 f"{dpath} is not whole: {len(missing)} of {len(headers)} shards are missing, the first is {_shard_path(self.dpath, missing[0]).name}; "
                 "compute them with cache_features, which goes on"
             )
-        worst = max(float(header["apart"]) for header in headers if header is not None)
+        worst = max(header["apart"] for header in headers if header is not None)
         self.notes: tuple[str, ...] = (
             (f"kept as {self.kept}: up to {worst:.2g} of the largest value of a clip away from what was computed",)
             if self.kept != "float32"
@@ -240,7 +252,7 @@ def _build(
             "kept": kept,
             "shard": per,
         }
-        with atomic_write(folder / "features.json") as file:
+        with atomic_write(folder / NOTE) as file:
             file.write(json.dumps(note).encode())
     per, shape = int(note["shard"]), (int(note["shape"][0]), int(note["shape"][1]))
     for i, start in enumerate(range(0, count, per)):
@@ -296,16 +308,17 @@ def _header_of(fpath: Path, key: str, shape: tuple[int, int, int]) -> dict[str, 
         return None
     try:
         with safe_open(fpath, framework="pt") as file:
-            header: dict[str, Any] = json.loads((file.metadata() or {}).get("isotherm", "{}"))
-            fits = tuple(file.get_slice("features").get_shape()) == shape
-    except (SafetensorError, OSError, ValueError):
+            header = json_of((file.metadata() or {}).get("isotherm", "{}"), fpath)
+            fits = tuple(file.get_slice("features").get_shape()) == shape and isinstance(header, dict)
+    except (SafetensorError, OSError, ValueError, InputError):
         return None
-    return header if fits and header.get("format") == FORMAT and header.get("key") == key else None
+    known = fits and header.get("format") == FORMAT and header.get("key") == key
+    return header if known and type(header.get("apart")) in (int, float) and "sha256" in header else None
 
 
 def _note_of(folder: Path) -> dict[str, Any] | None:
     try:
-        note = json.loads((folder / "features.json").read_text())
-    except (OSError, ValueError):
+        note = read_json(folder / NOTE)
+    except (FileNotFoundError, InputError):
         return None
     return note if isinstance(note, dict) and note.get("format") == FORMAT else None

@@ -16,6 +16,7 @@ from jaxtyping import Int64
 
 from isotherm.data.anticipation.actions import Action, ActionTable
 from isotherm.errors import InputError
+from isotherm.untrusted.plain import DAMAGE, json_of
 
 FORMAT = "isotherm.action_classes/1"
 UNKNOWN = -1
@@ -173,12 +174,14 @@ class Classes:
             InputError: it is none.
         """
         try:
-            content: Any = json.loads(text)
+            content: Any = json_of(text, "the classes")
             if content["format"] != FORMAT:
                 raise InputError(f"the classes are in the form {content['format']!r}; expected {FORMAT!r}")
             verbs, nouns = ([(int(i), name) for i, name in content[key]] for key in ("verbs", "nouns"))
             pairs = tuple((int(v), int(n)) for v, n in content["actions"])
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        except (*DAMAGE, InputError) as error:
+            if isinstance(error, InputError) and "are in the form" in str(error):
+                raise
             raise InputError(
                 f"this is no JSON of action classes ({error}); expected what a checkpoint holds"
             ) from error

@@ -12,10 +12,12 @@ from typing import Any, Literal
 from isotherm.data.annotation_files import Entry, Skipped, number, part_of, read_json, shown
 from isotherm.data.anticipation.actions import Action, ActionTable, VideoFacts
 from isotherm.errors import InputError
+from isotherm.untrusted.plain import reads
 
 Clock = Literal["video", "clip"]
 
 
+@reads()
 def read_ego4d(fpath: str | os.PathLike[str], *, clock: Clock = "video", skip_bad: bool = False) -> ActionTable:
     """The actions of a file of long-term or short-term anticipation, which is seen from its keys.
 

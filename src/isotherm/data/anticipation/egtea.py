@@ -13,6 +13,7 @@ from isotherm.data.annotation_files import Skipped, read_text, shown
 from isotherm.data.anticipation.actions import Action, ActionTable
 from isotherm.data.anticipation.columns import Row, rows_of, whole
 from isotherm.errors import InputError
+from isotherm.untrusted.plain import reads
 
 PREFIX = re.compile(r"(?P<session>.+)-(?P<start>\d+)-(?P<stop>\d+)(?:-F(?P<first>\d+)-F(?P<last>\d+))?")
 RAW = (
@@ -27,6 +28,7 @@ RAW = (
 _INDEX = re.compile(r"(.*\S)\s+(\d+)")
 
 
+@reads()
 def read_egtea_split(
     fpath: str | os.PathLike[str],
     *,
@@ -92,7 +94,7 @@ def _action(words: list[str], where: str) -> Action:
 
 def _prefix(name: str, where: str) -> tuple[str, float, float, int | None, int | None]:
     match = PREFIX.fullmatch(name)
-    if match is None:
+    if match is None or any(len(number) > 15 for number in match.group("start", "stop", "first", "last") if number):
         raise InputError(
             f"{where}: the clip is called {shown(name)}; expected a session and two times in milliseconds, such as "
             "OP01-R01-PastaSalad-66680-68130-F001597-F001639"
@@ -101,6 +103,7 @@ def _prefix(name: str, where: str) -> tuple[str, float, float, int | None, int |
     return match["session"], int(match["start"]) / 1000, int(match["stop"]) / 1000, first, last
 
 
+@reads()
 def read_index(fpath: str | os.PathLike[str]) -> dict[int, str]:
     """Names by ids, of a file with a name and its id in each line.
 
@@ -115,12 +118,13 @@ def read_index(fpath: str | os.PathLike[str]) -> dict[int, str]:
         if not line.strip():
             continue
         match = _INDEX.fullmatch(line.strip())
-        if match is None or int(match[2]) in names:
+        if match is None or len(match[2]) > 15 or int(match[2]) in names:
             raise InputError(f"{fpath}:{i}: found {shown(line)}; expected a name and an id that no other line has")
         names[int(match[2])] = match[1]
     return names
 
 
+@reads()
 def read_egtea_raw(fpath: str | os.PathLike[str], *, skip_bad: bool = False) -> ActionTable:
     """The actions of the raw annotations, in words; verbs and nouns get ids in the order of the alphabet.
 

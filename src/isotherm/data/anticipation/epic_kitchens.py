@@ -12,6 +12,7 @@ from isotherm.data.annotation_files import Skipped, above_zero
 from isotherm.data.anticipation.actions import Action, ActionTable, VideoFacts
 from isotherm.data.anticipation.columns import Row, rows_of, whole
 from isotherm.errors import InputError
+from isotherm.untrusted.plain import reads
 
 TIMES = ("narration_id", "video_id", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame")
 CLASSES = ("narration", "verb_class", "noun_class")
@@ -23,6 +24,7 @@ VERB_CLASSES, NOUN_CLASSES, VIDEO_INFO = (
 """Names of the tables that are read where they lie beside the actions."""
 
 
+@reads()
 def read_epic_kitchens(
     fpath: str | os.PathLike[str],
     *,
@@ -95,6 +97,7 @@ def _action(row: Row, *, labelled: bool) -> Action:
     )
 
 
+@reads()
 def read_class_names(fpath: str | os.PathLike[str]) -> dict[int, str]:
     """The names of classes by their ids, of a table with the columns id and key.
 
@@ -113,6 +116,7 @@ def read_class_names(fpath: str | os.PathLike[str]) -> dict[int, str]:
     return names
 
 
+@reads()
 def read_video_info(fpath: str | os.PathLike[str]) -> dict[str, VideoFacts]:
     """Frame rate, length and size of videos, of a table with the columns video_id, duration, fps and resolution.
 
@@ -138,6 +142,7 @@ def read_video_info(fpath: str | os.PathLike[str]) -> dict[str, VideoFacts]:
     return facts
 
 
+@reads()
 def read_missing_timestamps(fpath: str | os.PathLike[str]) -> frozenset[str]:
     """The names of actions whose narration has no time, of a table with the column narration_id.
 

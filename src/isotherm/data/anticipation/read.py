@@ -12,10 +12,12 @@ from isotherm.data.anticipation.ego4d import read_ego4d
 from isotherm.data.anticipation.egtea import PREFIX, read_egtea_raw, read_egtea_split
 from isotherm.data.anticipation.epic_kitchens import read_epic_kitchens
 from isotherm.errors import InputError, OptionError
+from isotherm.untrusted.plain import reads
 
 TableFormat = Literal["auto", "epic-kitchens", "egtea-split", "egtea-raw", "ego4d"]
 
 
+@reads()
 def read_actions(fpath: str | os.PathLike[str], *, format: TableFormat = "auto", skip_bad: bool = False) -> ActionTable:
     """A table of actions with the tables that lie beside it.
 

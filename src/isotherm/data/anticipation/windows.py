@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from isotherm.data.video import VideoFrame
 from isotherm.data.video_seek import frames_between, nearest_of
 from isotherm.errors import InputError
 from isotherm.frame import Frame, Size
+from isotherm.untrusted.plain import reading
 
 FORMAT = "isotherm.clip_window/1"
 TOGETHER = 16
@@ -174,11 +175,9 @@ class WindowFolder:
         """
         fpath = self.dpath / f"{key}.npy"
         try:
-            rows = np.load(fpath, mmap_mode="r")
-        except (OSError, ValueError, EOFError):
-            return None
-        names = rows.dtype.names
-        if names != ("time_s", "crc", "picture") or rows.dtype["picture"].shape[1:] != frame.size:
+            with reading(fpath), fpath.open("rb") as file:
+                rows = _mapped(fpath, file, frame.size)
+        except InputError:
             return None
 
         def pictures(numbers: list[int]) -> UInt8[Tensor, "m 3 h w"]:
@@ -202,9 +201,7 @@ class WindowFolder:
             return False
         count = len(window.time_s)
         pictures = window.pictures(list(range(count))).numpy()
-        rows: Any = np.empty(
-            count, np.dtype([("time_s", "<f8"), ("crc", "<u4"), ("picture", "u1", pictures.shape[1:])])
-        )
+        rows: Any = np.empty(count, row_kind(pictures.shape[1:]))
         rows["time_s"], rows["picture"] = window.time_s, pictures
         rows["crc"] = [zlib.crc32(picture.tobytes()) for picture in pictures]
         try:
@@ -215,6 +212,28 @@ class WindowFolder:
             return False
         self._left -= rows.nbytes
         return True
+
+
+def _mapped(fpath: Path, file: BinaryIO, size: Size) -> Any:
+    """The rows of a window, mapped into memory; any error where they are those of nothing that is written here."""
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"the version is {version}")
+    shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    if kind != row_kind((3, *size)) or len(shape) != 1 or not 0 < shape[0] < 1 << 31:
+        raise ValueError("it holds something else")
+    if file.tell() + shape[0] * kind.itemsize != os.fstat(file.fileno()).st_size:
+        raise ValueError("it is cut short")
+    return np.memmap(fpath, kind, "r", file.tell(), shape)
+
+
+def row_kind(picture: tuple[int, ...]) -> np.dtype:
+    """The kind of a row of a window's file: when a frame is shown, its check sum, and its pixels.
+
+    Args:
+        picture: (3, h, w) of the pixels.
+    """
+    return np.dtype([("time_s", "<f8"), ("crc", "<u4"), ("picture", "u1", picture)])
 
 
 def window_key(source: str | os.PathLike[str], span: Range, size: Size, frame: Frame) -> str:

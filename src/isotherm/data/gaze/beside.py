@@ -17,6 +17,8 @@ from isotherm.data.gaze.scale import WORDS, judged_scale
 from isotherm.data.gaze.store import MapOptions, Scale
 from isotherm.errors import InputError
 from isotherm.frame import Size
+from isotherm.untrusted.arrays import read_npy
+from isotherm.untrusted.plain import json_of, reading
 
 HEADER = "isotherm.json"
 FORMAT = "isotherm.gaze_beside/1"
@@ -84,18 +86,23 @@ def beside_in_folder(path: Path, count: int) -> Beside | None:
 
 
 def _read(path: Path, read: Callable[[str], bytes], count: int) -> Beside:
-    try:
-        header: dict[str, Any] = json.loads(read(HEADER))
+    with reading(f"{path}: what lies beside its maps", advice="convert it again"):
+        header: dict[str, Any] = json_of(read(HEADER), path)
         if header.get("format") != FORMAT:
             raise ValueError(f"the format is {header.get('format')!r}; expected {FORMAT}")
-        arrays = {name: np.load(io.BytesIO(read(f"{name}.npy")), allow_pickle=False) for name in KINDS}
-        h, w = header["size"]
+        arrays = {name: _array(read(f"{name}.npy"), f"{path}: {name}.npy") for name in KINDS}
+        h, w = (int(side) for side in header["size"])
+        if not 1 <= min(h, w) <= max(h, w) < 1 << 31:
+            raise ValueError(f"the size of the video is {header['size']!r:.60}")
         parts = {name: arrays[name].astype(kind) for name, kind in KINDS.items()}
-    except (OSError, KeyError, ValueError, TypeError, EOFError) as error:
-        raise InputError(f"{path}: what lies beside its maps cannot be read ({error}); convert it again") from error
-    if any(len(part) != count for part in parts.values()):
+        scale, video = str(header["scale"]), str(header.get("video", ""))
+    if any(part.shape != ((count, 2) if name == "xy" else (count,)) for name, part in parts.items()):
         raise InputError(f"{path} has {count} maps, and what lies beside them is of {len(parts['time_s'])}")
-    return Beside(**parts, size=(int(h), int(w)), scale=str(header["scale"]), video=str(header.get("video", "")))
+    return Beside(**parts, size=(h, w), scale=scale, video=video)
+
+
+def _array(data: bytes, where: str) -> np.ndarray:
+    return read_npy(io.BytesIO(data), where, bytes_there=len(data))
 
 
 def known_size(path: Path, options: MapOptions, beside: Beside | None) -> Size | None:

@@ -12,6 +12,7 @@ from isotherm.data.gaze.beside import beside_in_folder, beside_or, known_scale, 
 from isotherm.data.gaze.scale import to_peak
 from isotherm.data.gaze.store import MapOptions, MapStore, Scale, map_frame
 from isotherm.errors import InputError
+from isotherm.untrusted.arrays import read_array
 
 NAME = re.compile(r"frame_(\d+)\.npy")
 JUDGED = 32
@@ -98,10 +99,7 @@ class FramesStore(MapStore):
                 raise InputError(f"{fpath} has {one.shape} cells and the others {self.cells}; expected one size")
 
     def _map(self, fpath: Path) -> np.ndarray:
-        try:
-            one = np.load(fpath, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{fpath} cannot be read ({error}); it is damaged or cut short") from error
+        one = read_array(fpath)
         squeezed = one[0] if one.ndim == 3 and one.shape[0] == 1 else one
         if squeezed.ndim != 2 or squeezed.dtype.name not in ("uint8", "float16", "float32", "float64"):
             raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -14,13 +13,16 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from isotherm import limits
 from isotherm.data.names import near_names
 from isotherm.data.orientation import Turn
 from isotherm.errors import InputError
+from isotherm.untrusted.plain import read_json, reads
 
 COLUMNS = ("frame", "x0", "y0", "x1", "y1")
 
 
+@reads()
 def read_head_boxes(fpath: str | os.PathLike[str]) -> dict[int, Float64[np.ndarray, "_ 5"]]:
     """Boxes by the number of their frame, from 0: x0, y0, x1, y1 in pixels of the video and a score, 1 where there is
     none.
@@ -45,7 +47,7 @@ def read_head_boxes(fpath: str | os.PathLike[str]) -> dict[int, Float64[np.ndarr
         rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _json_rows(path)
         for where, frame, numbers in rows:
             boxes.setdefault(frame, []).append(_box(numbers, f"{path}, {where}"))
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({error})") from error
     return {frame: np.array(some, np.float64) for frame, some in boxes.items()}
 
@@ -79,7 +81,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, int, list[Any]]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, int, list[Any]]]:
-    content = json.loads(path.read_text("utf-8"))
+    content = read_json(path, most=limits.ANNOTATION_BYTES, advice="expected boxes of heads")
     if isinstance(content, Mapping):
         for key, some in content.items():
             where = f"frame {key}"
@@ -100,9 +102,9 @@ def _json_rows(path: Path) -> Iterator[tuple[str, int, list[Any]]]:
 def _frame(value: Any, where: str) -> int:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not number >= 0 or number != int(number):
+    if not 0 <= number < 1 << 53 or number != int(number):
         raise InputError(f"{where}: the frame is {value!r}; expected its number, from 0")
     return int(number)
 
@@ -110,7 +112,7 @@ def _frame(value: Any, where: str) -> int:
 def _box(numbers: list[Any], where: str) -> list[float]:
     try:
         x0, y0, x1, y1, score = (float(n) for n in numbers)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{where}: {numbers[:4]} is no box; expected four numbers in pixels of the video") from None
     if not (math.isfinite(x0 + y0 + x1 + y1) and x0 < x1 and y0 < y1):
         raise InputError(f"{where}: {numbers[:4]} is no box; x0 must be less than x1 and y0 less than y1")

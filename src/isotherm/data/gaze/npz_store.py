@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
+from isotherm import limits
 from isotherm.data.gaze.beside import beside_in_archive, beside_or, known_scale, known_size
 from isotherm.data.gaze.scale import to_peak
 from isotherm.data.gaze.store import MapOptions, MapStore, Scale, map_frame
 from isotherm.data.names import near_names
 from isotherm.data.pictures import BinaryFile
 from isotherm.errors import InputError
+from isotherm.untrusted.arrays import array_header, check_archive, read_npy
+from isotherm.untrusted.plain import reading
 
 KINDS = ("uint8", "float16", "float32", "float64")
 TIMES = ("time_s", "times_s", "timestamps_s")
@@ -53,10 +56,13 @@ class NpzStore(MapStore):
         notes: list[str] = []
         times, self.beside = None, None
         if self.path.suffix == ".npy":
-            self.key, self._mapped = "", np.load(self.path, mmap_mode="r", allow_pickle=False)
-            shape, kind = self._mapped.shape, self._mapped.dtype
+            with self.path.open("rb") as raw:
+                shape, fortran, kind = array_header(raw, self.path, most=limits.TENSOR_VALUES)
+                start = raw.tell()
+            self.key, self._mapped = "", self._map(start, shape, kind, "F" if fortran else "C")
         else:
             with zipfile.ZipFile(self.path) as archive:
+                check_archive(archive, self.path)
                 self.key = self._chosen(archive, options.key)
                 notes.append(f"the maps are the array {self.key!r}")
                 shape, kind, self._mapped = self._array(archive)
@@ -64,7 +70,8 @@ class NpzStore(MapStore):
                 stored = next((name for name in TIMES if f"{name}.npy" in archive.namelist()), None)
                 if stored is not None:
                     with archive.open(f"{stored}.npy") as file:
-                        times = np.lib.format.read_array(file, allow_pickle=False).astype(np.float64)
+                        there = archive.getinfo(f"{stored}.npy").file_size
+                        times = read_npy(file, f"{self.path}: {stored}.npy", bytes_there=there).astype(np.float64)
                     notes.append(f"times are the file's own, {stored!r}")
         if kind.name not in KINDS:
             raise InputError(f"{self.path}: the maps are of the kind {kind}; expected one of {', '.join(KINDS)}")
@@ -82,8 +89,10 @@ class NpzStore(MapStore):
             self.time_s, note = options.times_of(frames, self.path)
             base = "as was asked" if options.first is not None else "as nothing was said"
             notes += [note, f"map {self.first} is the video's first frame, {base}"]
-        elif len(times) != self.shape[0]:
-            raise InputError(f"{self.path} has {self.shape[0]} maps and {len(times)} times; expected as many of each")
+        elif times.shape != (self.shape[0],):
+            raise InputError(
+                f"{self.path} has {self.shape[0]} maps and {len(times) if times.ndim == 1 else list(times.shape)} times; expected as many of each"
+            )
         else:
             self.time_s = times[self.first :]
         if len(self.time_s) > 1 and not (np.diff(self.time_s) > 0).all():
@@ -168,7 +177,14 @@ class NpzStore(MapStore):
             raw.seek(member.header_offset + 26)
             name, extra = struct.unpack("<HH", raw.read(4))
         offset = member.header_offset + 30 + name + extra + start
-        return shape, kind, np.memmap(self.path, kind, "r", offset, shape) if all(shape) else np.zeros(shape, kind)
+        return shape, kind, self._map(offset, shape, kind, "C")
+
+    def _map(self, offset: int, shape: tuple[int, ...], kind: np.dtype, order: Literal["C", "F"]) -> np.ndarray:
+        """The maps on the disk, which hold as many bytes as they claim."""
+        claimed, there = math.prod(shape) * kind.itemsize, self.path.stat().st_size - offset
+        if claimed > there:
+            raise EOFError(f"the maps claim {claimed} bytes, and there are {there}")
+        return np.memmap(self.path, kind, "r", offset, shape, order) if all(shape) else np.zeros(shape, kind)
 
     def _three(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """[T, H, W] of the forms that are read: also with a channel of one, before or behind."""
@@ -190,19 +206,12 @@ class NpzStore(MapStore):
 
 @contextmanager
 def _broken(path: Path) -> Iterator[None]:
-    try:
+    with reading(path, advice="it is damaged or cut short"):
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, KeyError, struct.error) as error:
-        raise InputError(f"{path} cannot be read ({error}); it is damaged or cut short") from error
 
 
 def _header(file: BinaryFile) -> tuple[tuple[int, ...], bool, np.dtype]:
-    major, minor = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if (major, minor) == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, kind = read(file)
-    if kind.hasobject:
-        raise ValueError("it holds Python objects, which are never run here")
-    return shape, fortran, kind
+    return array_header(file, "the array", most=limits.TENSOR_VALUES)
 
 
 def _ndim(archive: zipfile.ZipFile, name: str) -> int:

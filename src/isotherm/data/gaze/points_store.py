@@ -19,6 +19,7 @@ from isotherm.data.gaze.states import GazeState
 from isotherm.data.gaze.store import GazeStore, usual_window_s
 from isotherm.data.names import near_names
 from isotherm.errors import InputError, MissingExtraError, ShapeError
+from isotherm.untrusted.plain import reads
 
 FORMAT = "isotherm.gaze/1"
 KEY = b"isotherm"
@@ -77,6 +78,7 @@ def write_points(recording: GazeRecording, fpath: str | os.PathLike[str], *, vid
     return Path(fpath)
 
 
+@reads()
 def read_points(fpath: str | os.PathLike[str], *, pooling: Pooling = "nearest") -> PointsStore:
     """The store that :func:`write_points` wrote.
 

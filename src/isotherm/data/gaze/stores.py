@@ -15,6 +15,7 @@ from isotherm.data.gaze.zarr_store import ZarrStore
 from isotherm.data.names import near_names
 from isotherm.errors import InputError
 from isotherm.frame import Size
+from isotherm.untrusted.plain import reads
 
 
 def open_gaze_store(
@@ -47,6 +48,7 @@ def open_gaze_store(
         return AbsentStore(where, missing_size, str(error))
 
 
+@reads()
 def _opened(path: Path, options: MapOptions) -> GazeStore:
     if not path.exists():
         raise InputError(f"there is no gaze at {path}{near_names(path)}")

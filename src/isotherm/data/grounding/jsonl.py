@@ -17,12 +17,14 @@ from isotherm.data.orientation import Orientation, Turn
 from isotherm.data.picture_folder import PictureFolder
 from isotherm.errors import AnnotationError, InputError, OptionError
 from isotherm.targets.annotation import BoxFormat, Flag, parse_annotation
+from isotherm.untrusted.plain import reads
 
 STEP_KEYS = ("annotation", "flag", "normalised", "box_format", "point", "angle_deg", "width_px")
 """What a place is said by: in the row itself, or in every one of its ``steps``."""
 KEYS = ("picture", "pictures", "text", "steps", "views", "cameras", "bounds", "name", *STEP_KEYS)
 
 
+@reads()
 def read_jsonl(
     fpath: str | os.PathLike[str],
     images_dpath: str | os.PathLike[str] | None = None,

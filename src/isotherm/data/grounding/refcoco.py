@@ -20,10 +20,12 @@ from isotherm.data.orientation import Orientation
 from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.errors import InputError
 from isotherm.points import State
+from isotherm.untrusted.plain import reads
 
 PICKLES = (".p", ".pkl", ".pickle")
 
 
+@reads()
 def read_refcoco(
     refs_fpath: str | os.PathLike[str],
     instances_fpath: str | os.PathLike[str],

@@ -15,6 +15,7 @@ from isotherm.data.grounding.cameras import Box, ViewCamera, box_from, camera_fr
 from isotherm.data.pictures import read_picture, read_picture_turn
 from isotherm.errors import InputError, KindError
 from isotherm.heatmap import Heatmap
+from isotherm.untrusted.plain import reads
 
 KEYS = ("text", "bounds", "views")
 VIEW_KEYS = ("name", "picture", "heatmap", "camera")
@@ -59,6 +60,7 @@ class SceneViews:
         return all(view.heatmap is not None for view in self.views)
 
 
+@reads()
 def read_views(fpath: str | os.PathLike[str]) -> SceneViews:
     """The views of a JSON file.
 

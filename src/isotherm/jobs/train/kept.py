@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from isotherm.errors import OptionError
+from isotherm.untrusted.plain import read_json
 
 
 def kept_recipe(
@@ -29,8 +29,8 @@ def kept_recipe(
             f"{dpath} was stopped before its first step, so there is nothing to go on with; give the command that began it once more, with --out {dpath}"
         )
     try:
-        recipe, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
-    except (OSError, ValueError) as error:
+        recipe, started = (read_json(dpath / name, error=OptionError) for name in ("recipe.json", "run.json"))
+    except (FileNotFoundError, OptionError) as error:
         raise OptionError(f"{dpath} holds no run to go on with ({error}); expected recipe.json and run.json") from error
     missing = [
         f"{name} has no {key}"
@@ -38,6 +38,8 @@ def kept_recipe(
         for key in keys
         if not isinstance(content, dict) or key not in content
     ]
+    if not missing and not isinstance(started["root"], str):
+        missing = [f"the root of {dpath / 'run.json'} is {started['root']!r:.60}, no path"]
     if missing:
         raise OptionError(f"{dpath} holds no run to go on with: {', '.join(missing)}")
     return (

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.errors import WeightsError
-from isotherm.models.weights.headers import MAX_HEADER_BYTES
+from isotherm.models.weights.headers import MAX_HEADER_BYTES, is_safetensors
 from isotherm.models.weights.importing import with_working_folder
 from isotherm.models.weights.permission import Say, authorise, is_same_file, to_stderr
 from isotherm.models.weights.pickles import damaged, unsafe_globals
@@ -60,8 +60,8 @@ def open_weights(
     ):
         raise no_weights(file)
     with fpath.open("rb") as opened:
-        head = opened.read(4)
-    if not head.startswith((b"PK", b"\x80")):
+        head = opened.read(64)
+    if is_safetensors(head, fpath) or not head.startswith((b"PK", b"\x80")):
         return _open_safetensors(fpath)
     if head.startswith(b"PK"):
         _check_archive(fpath)

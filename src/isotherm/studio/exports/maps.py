@@ -13,6 +13,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.view_files import view_of, view_path
+from isotherm.untrusted.plain import reading
 
 
 def heatmap_of(folder: Path, index: int, number: int) -> tuple[Heatmap, dict[str, Any]]:
@@ -30,12 +31,17 @@ def heatmap_of(folder: Path, index: int, number: int) -> tuple[Heatmap, dict[str
     view = view_of(folder, index)
     if not 0 <= number < len(view["maps"]):
         raise InputError(f"picture {index} has {len(view['maps'])} map(s), so there is none with number {number}")
-    one = view["maps"][number]
+    with reading(f"the view of picture {index}", advice="its file is damaged; run it again"):
+        return _heatmap(folder, index, view["maps"][number], view), view
+
+
+def _heatmap(folder: Path, index: int, one: dict[str, Any], view: dict[str, Any]) -> Heatmap:
+    """A map of a picture, of which one entry of its view says where it lies."""
     raw = next((name for name in one["files"] if name.endswith((".npz", ".safetensors"))), None)
     if raw is not None and view["moment_s"] is None:
         if not (folder / raw).is_file():
-            raise NotThere(f"the file of map {number} is not where the run was; ask again")
-        return Heatmap.load(folder / raw), view
+            raise NotThere(f"the file of a map of picture {index} is not where the run was; ask again")
+        return Heatmap.load(folder / raw)
     with view_path(folder, index, ".f16").open("rb") as file:
         file.seek(one["offset"])
         halves = np.frombuffer(file.read(one["bytes"]), "<f2").astype(np.float32).reshape(one["h"], one["w"])
@@ -49,4 +55,4 @@ def heatmap_of(folder: Path, index: int, number: int) -> tuple[Heatmap, dict[str
     )
     meta = {key: one[key] for key in ("method", "layer", "model", "score", "box") if one.get(key) is not None}
     values = torch.from_numpy(halves * np.float32(one["unit"]))
-    return Heatmap(values, frame, one["kind"], signed=one["signed"], label=one["label"], meta=meta), view
+    return Heatmap(values, frame, one["kind"], signed=one["signed"], label=one["label"], meta=meta)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
+from isotherm.errors import InputError
 from isotherm.runs.file import RUN_FILE, now, to_json
-from isotherm.runs.read import read_items
+from isotherm.runs.read import read_items, read_run
 from isotherm.runs.record import ITEMS_FILE
 from isotherm.studio.store.query import Status
 from isotherm.studio.view_files import FOLDER, INDEX, pictures_of, view_of
+from isotherm.untrusted.plain import reads
 
 KEPT = "; the maps that there were are kept"
 
@@ -53,7 +55,10 @@ def outcome_of(last: Mapping[str, Any], folder: Path, late: str = "") -> Outcome
             return _failed("cancelled" if status == "cancelled" else "failed", "; ".join(last["failures"]), False)
         message = "; ".join([*([failed] if failed else []), *last.get("unchecked", ())])
         return Outcome(status, message, True, {**last, "status": status})
-    keep = left_in_order(folder, "cancelled" if last["status"] == "cancelled" else str(last["error"])) > 0
+    try:
+        keep = left_in_order(folder, "cancelled" if last["status"] == "cancelled" else str(last["error"])) > 0
+    except InputError as error:
+        return _failed(last["status"], f"{last['error']}; what it left cannot be kept: {error}", False)
     return _failed(last["status"], last["error"] + KEPT if keep else last["error"], keep)
 
 
@@ -61,6 +66,7 @@ def _failed(status: Status, message: str, keep: bool) -> Outcome:
     return Outcome(status, message, keep, {"event": "failed", "status": status, "error": message})
 
 
+@reads(advice="what a process wrote there is damaged")
 def left_in_order(folder: Path, why: str) -> int:
     """Make a run out of what a process that ended in the middle left: what can be shown is in the record, and a map
     that was being checked says that it was not.
@@ -71,8 +77,11 @@ def left_in_order(folder: Path, why: str) -> int:
 
     Returns:
         How many pictures can be shown; 0 where there is nothing to keep.
+
+    Raises:
+        InputError: what it left is damaged.
     """
-    pictures = [one for one in pictures_of(folder) if one["status"] == "done"]
+    pictures = [one for one in pictures_of(folder) if one.get("status") == "done"]
     if not pictures or not (folder / RUN_FILE).is_file() or not (folder / ITEMS_FILE).is_file():
         return 0
     for half in [*folder.glob(".*"), *(folder / FOLDER).glob(".*")]:
@@ -81,9 +90,9 @@ def left_in_order(folder: Path, why: str) -> int:
     known = {item["name"] for item in items}
     for one in pictures:
         view = view_of(folder, one["index"])
-        if one["checking"]:
+        if one.get("checking"):
             for entry in view["maps"]:
-                if entry["checking"]:
+                if entry.get("checking"):
                     entry |= {"checking": False, "verdict": "not checked", "trust": f"trust: not checked ({why})"}
             _write(folder / FOLDER / f"{one['index']:05d}.json", _text(view))
             line = {**one, "checking": False, "verdicts": [entry["verdict"] for entry in view["maps"]]}
@@ -97,8 +106,8 @@ def left_in_order(folder: Path, why: str) -> int:
             )
     _write(folder / ITEMS_FILE, "".join(_text(item) + "\n" for item in items))
     failed = [{"name": item["name"], "reason": item["reason"]} for item in items if item["status"] == "failed"]
-    record = json.loads((folder / RUN_FILE).read_bytes())
-    if record["status"] == "running":
+    record = read_run(folder)
+    if record.get("status") == "running" and record.get("starts"):
         ended = {"status": "interrupted", "ended": now()}
         record["starts"][-1] |= ended
         record |= {**ended, "summary": {"done": len(items) - len(failed), "failed": failed}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
 from isotherm.atomic import atomic_write
-from isotherm.errors import InputError
+from isotherm.untrusted.arrays import read_npz
+from isotherm.untrusted.plain import reading
 
 FRAMES = 64
 """In a part."""
@@ -55,11 +55,9 @@ class GazePart:
         Raises:
             InputError: it is damaged; deleting it has it made again.
         """
-        try:
-            with np.load(fpath, allow_pickle=False) as file:
-                return cls(**{field.name: file[field.name] for field in fields(cls)})
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise InputError(f"{fpath} is damaged ({error}); delete it, and the same command makes it again") from error
+        with reading(fpath, advice="delete it, and the same command makes it again"):
+            arrays = read_npz(fpath)
+            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
     @property
     def first(self) -> Int64[np.ndarray, " f"]:

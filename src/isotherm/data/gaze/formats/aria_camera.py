@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from isotherm.data.annotation_files import number, part_of, read_text
 from isotherm.errors import InputError
 from isotherm.frame import Size
+from isotherm.untrusted.plain import reads
 
 LABEL = "camera-rgb"
 PARAMETERS = {"FisheyeRadTanThinPrism": 15, "Linear": 4, "Pinhole": 4}
@@ -88,6 +89,7 @@ def fisheye624(ab: Float64[np.ndarray, "n 2"], parameters: Float64[np.ndarray, "
     return focal * (at + tangential + prism) + centre
 
 
+@reads()
 def read_calibration(path: Path) -> AriaCamera:
     """The RGB camera of a calibration in JSON.
 

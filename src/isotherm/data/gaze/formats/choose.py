@@ -15,6 +15,7 @@ from isotherm.data.gaze.formats.raw import RawGaze, ReadOptions
 from isotherm.data.gaze.formats.tobii_g3 import read_tobii_g3
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
+from isotherm.untrusted.plain import reads
 
 Reader = Callable[[Path, ReadOptions], RawGaze]
 FORMATS: dict[str, Reader] = {
@@ -31,6 +32,7 @@ CALIBRATED = ("aria", "ego-exo4d")
 """Formats that may give directions, which a calibration brings into the picture."""
 
 
+@reads()
 def read_raw(path: Path, format: str, options: ReadOptions | None = None) -> RawGaze:
     """What a file of gaze says.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -100,7 +101,7 @@ class Table:
 
     def _refuse(self, column: str, bad: object, expected: str = "a finite number") -> None:
         assert callable(bad)
-        row = next(i for i, text in enumerate(self.cells[column]) if bad(text))
+        row = next((i for i, text in enumerate(self.cells[column]) if bad(text)), 0)
         raise InputError(
             f"{self.path}:{self.lines[row]}: column {column!r} is {shown(self.cells[column][row])}; expected {expected}"
         )
@@ -129,10 +130,10 @@ def read_columns(
     text = read_text(path)
     if "\x00" in text:
         raise InputError(f"{path} is no text (it holds zero bytes); expected a CSV table of the format {format}")
-    reader = csv.reader(io.StringIO(text))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
     while not header:
-        row = next(reader, None)
+        row = next(_rows(reader, path), None)
         if row is None:
             raise InputError(f"{path} is empty; expected the columns {', '.join(needed)}")
         header = [" ".join(name.replace("\xa0", " ").split()) for name in row]
@@ -149,7 +150,7 @@ def read_columns(
     places = [header.index(name) for name in chosen]
     cells: list[list[str]] = [[] for _ in chosen]
     lines: list[int] = []
-    for row in reader:
+    for row in _rows(reader, path):
         if not row:
             continue
         if len(row) != len(header):
@@ -162,6 +163,14 @@ def read_columns(
     if not lines:
         raise InputError(f"{path} has a header and no rows; expected a row for each sample")
     return Table(path, dict(zip(chosen, cells, strict=True)), lines)
+
+
+def _rows(reader: Any, path: Path) -> Iterator[list[str]]:
+    """The rows that are left; what is no CSV is named with its line."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num}: not CSV: {error}") from error
 
 
 def _is_number(text: str) -> bool:

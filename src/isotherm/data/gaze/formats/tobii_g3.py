@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isotherm import limits
 from isotherm.data.annotation_files import number, part_of, read_text
 from isotherm.data.gaze.formats.raw import Missing, RawGaze, ReadOptions, checked_shares
 from isotherm.data.gaze.formats.world import to_ns
@@ -72,11 +73,21 @@ def read_tobii_g3(path: Path, options: ReadOptions) -> RawGaze:
     )
 
 
+def _unpacked(path: Path) -> bytes:
+    """What a packed file unpacks to, as far as is read; a small file may claim to hold all memory."""
+    most = max(limits.UNPACKED_BYTES, limits.UNPACKED_TIMES * path.stat().st_size)
+    with gzip.open(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InputError(f"{path} unpacks to more than {most} bytes; unpack it yourself where you trust it")
+    return data
+
+
 def _text(path: Path) -> str:
     if path.suffix != ".gz":
         return read_text(path)
     check_regular_file(path, "gaze file")
     try:
-        return gzip.decompress(path.read_bytes()).decode("utf-8-sig")
+        return _unpacked(path).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be unpacked ({error}); it is damaged or cut short") from error

@@ -11,11 +11,14 @@ from jaxtyping import Int64
 from isotherm.data.gaze.formats.table import read_columns
 from isotherm.data.pictures import check_regular_file
 from isotherm.errors import InputError
+from isotherm.untrusted.arrays import read_array
+from isotherm.untrusted.plain import reads
 
 UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "seconds": 1_000_000_000}
 _NAMED = re.compile(r"#? ?.*timestamps?(?:_\w+?)?(?: \[(ns|us|ms|s|seconds)\]|_(ns|us|ms|s))", re.IGNORECASE)
 
 
+@reads()
 def read_world_timestamps(path: Path) -> Int64[np.ndarray, " n"]:
     """The recorder's time of every frame of its video, in nanoseconds.
 
@@ -31,10 +34,7 @@ def read_world_timestamps(path: Path) -> Int64[np.ndarray, " n"]:
     """
     check_regular_file(path, "file of world timestamps")
     if path.suffix == ".npy":
-        try:
-            values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error}); expected an array of times") from error
+        values = read_array(path)
         if values.ndim != 1 or not np.isfinite(values).all():
             raise InputError(f"{path} has the form {list(values.shape)}; expected one finite time for each frame")
         whole = np.issubdtype(values.dtype, np.integer)  # whole numbers are nanoseconds, others Pupil Core's seconds
