@@ -239,3 +239,20 @@ def test_help_before_a_command_hides_no_slip_and_what_was_asked_for_goes_to_the_
     told = capsys.readouterr()
     assert said in (told.err if code else told.out)
     assert (told.out if code else told.err) == ""
+
+
+def test_a_reason_that_begins_with_the_name_of_its_file_says_it_once(place, capsys):
+    main(["explain", "text.jpg", "good.jpg", "cut.jpg", *SCENES])
+    out, err = capsys.readouterr()
+    assert "text.jpg is not a picture" in err
+    assert "failed: text.jpg is not a picture" in out + err
+    assert "text.jpg: text.jpg" not in out + err
+    assert "cut.jpg: cut.jpg" not in out + err
+
+
+def test_help_that_nobody_reads_to_its_end_leaves_no_traceback(place):
+    start = "import sys; from isotherm.console import entry; sys.argv = ['isotherm', 'explain', '--help']; entry()"
+    with subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -133,6 +133,7 @@ def test_a_mistake_that_only_the_open_model_shows_leaves_no_folder(place, line, 
     assert main(["explain", "photo.png", "photo.png", "--model", "scenes", *line.split()]) == 2
     message = capsys.readouterr().err
     assert message.count("isotherm: ") == 1, message
+    assert "method: " not in message  # nothing was made with it
     assert not list(place.glob("runs/*"))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from isotherm.data.picture_formats import composite_on_white, scale_to_uint8
-from isotherm.data.pictures import MAX_PIXELS, read_picture
+from isotherm.data.pictures import MAX_PIXELS, as_picture, read_picture
 from isotherm.errors import InputError
 from rigs.breadth import wide
 
@@ -56,6 +56,8 @@ def test_bytes_and_open_files_read_like_paths():
     late = io.BytesIO(content)
     late.seek(50)
     assert np.array_equal(read_picture(late).array, photo())
+    assert np.array_equal(as_picture(io.BytesIO(content)).array, photo())
+    assert as_picture(io.BytesIO(content), name="x").name == "x"
 
 
 # every orientation in one format, and every format turned in one way

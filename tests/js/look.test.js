@@ -6,7 +6,7 @@ import { axisRange, axisText, barsOf, pathOf } from "../../src/isotherm/studio/p
 import { arranged, differenceOf, differing, layoutOf, sameUnits } from "../../src/isotherm/studio/page/difference.js";
 import { csvOf } from "../../src/isotherm/studio/page/readings.js";
 import { entropyOf, entropyText, factsOf, histogramOf } from "../../src/isotherm/studio/page/statistics.js";
-import { besideText, meaningOf, percentText, verdictLine, whyNotJudged, gainOf } from "../../src/isotherm/studio/page/judged.js";
+import { besideText, meaningOf, percentText, verdictLine, whyNotJudged, gainOf, gainText } from "../../src/isotherm/studio/page/judged.js";
 import { figureRows, weightsText, gainCurves } from "../../src/isotherm/studio/page/verdict.js";
 
 const FRAME = { x: 10, y: 0, w: 100, h: 50 };
@@ -87,6 +87,7 @@ test("the evidence gain is the mean distance of two curves, and says how often i
   assert.equal(gainOf(gain), 1.5);
   assert.equal(gainOf({ ...gain, cut: [1, null, 0] }), null);
   assert.equal(gainOf(null), null);
+  assert.deepEqual([1.0996, 0.6999, 1.1, 2.778, -0.296].map(gainText), ["1.09", "0.69", "1.10", "2.78", "-0.30"]);
   assert.deepEqual(gainCurves(gain), [[[0, 3], [0.25, 3], [0.5, 2], [0.75, 1], [1, 0]], [[0, 3], [0.25, 1], [0.5, 0.5], [0.75, 0], [1, 0]]]);
   assert.deepEqual(gainCurves({ ...gain, empty: null }), [[], []]);
   assert.match(verdictLine({ verdict: "believable", trust: "trust: … → believable", judgement }).errs, /in 100 come this far/);

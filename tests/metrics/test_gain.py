@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from isotherm.metrics.fills import ground_fill
-from isotherm.metrics.gain import CLEAR, HALVES, Gain, evidence_gain, random_half
+from isotherm.metrics.gain import CLEAR, HALVES, NOTHING, Gain, evidence_gain, random_half
 
 WORTH = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 
@@ -155,3 +155,16 @@ def test_a_random_half_is_a_half_of_a_few_patches():
     assert float(one.float().mean()) == pytest.approx(0.5, abs=1e-3)
     assert not one.equal(random_half((64, 96), seed=4))
     assert float((one[:, 1:] ^ one[:, :-1]).float().mean()) < 0.1
+
+
+def test_what_rounding_makes_is_nothing_to_lose():
+    """A picture of one colour is its own ground, and its covered logits differ from the whole by rounding alone."""
+    within = Gain(2.0 + 0.9 * NOTHING, 2.0, (2.0,), (2.0,), (0.5,), (2.0,))
+    beyond = Gain(2.0 + 1.1 * NOTHING, 2.0, (2.0,), (2.0,), (0.5,), (2.0,))
+    assert (within.loses, beyond.loses) == (False, True)
+    assert math.isnan(within.spread)
+    assert beyond.spread == pytest.approx(0.0)
+    noise = gain_of(
+        torch.arange(8), scale=1e-7, bias=torch.tensor([1.0, 2.0, 3.0, 4.0]), below=math.inf, thorough=False
+    )
+    assert (noise.fractions, noise.halves) == ((0.5,), ())

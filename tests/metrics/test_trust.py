@@ -302,6 +302,23 @@ def test_the_evidence_gain_decides_where_it_is_known(trust, verdict, reason):
     assert details.verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (1.0996, "+1.09 (needs 1.1) → doubtful"),
+        (0.6999, "+0.69 (needs 1.1) → do not trust"),
+        (1.1, "+1.10 (needs 1.1) → believable"),
+        (0.7, "+0.70 (needs 1.1) → doubtful"),
+        (1.0951, "+1.09 (needs 1.1) → doubtful"),
+        (2.778, "+2.78 (needs 1.1) → believable"),
+        (-0.296, "-0.30 (needs 1.1) → do not trust"),
+    ],
+)
+def test_no_gain_reads_as_a_limit_that_it_does_not_reach(value, words):
+    gain = Gain(2.0, 0.0, (value,), (0.0,), (0.5,), (0.0,))
+    assert words in Trust(gain=gain).line()
+
+
 def test_the_line_of_a_gain_has_the_figure_first_and_the_details_behind_it():
     trust = by_gain(2.5)
     assert trust.line() == "trust: evidence gain +2.50 (needs 1.1) → believable"

@@ -83,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _code(stop)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # a long help, piped into head
+        return _unread()
     except IsothermError as error:  # options that do not go together, or are out of range
         if "--debug" in arguments:
             traceback.print_exc()
@@ -98,8 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nstopped; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unread()
     except IsothermError as error:
         if options.debug:
             traceback.print_exc()
@@ -125,6 +126,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+
+
+def _unread() -> int:
+    """End in order where nobody reads on: what is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def refuse_repeated(arguments: Sequence[str], command: type) -> None:

@@ -162,8 +162,8 @@ def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "c
     """A Picture from whatever a caller holds, or an error wherever the meaning would be a guess.
 
     Args:
-        picture: a Picture; a path or file bytes; a PIL image (turned upright by its EXIF); an ndarray (H, W) or
-            (H, W, C); a tensor (H, W) or (C, H, W). C is 1 (grey), 3 (RGB, never BGR) or 4 (RGBA). Values are
+        picture: a Picture; a path, file bytes or an open file; a PIL image (turned upright by its EXIF); an ndarray
+            (H, W) or (H, W, C); a tensor (H, W) or (C, H, W). C is 1 (grey), 3 (RGB, never BGR) or 4 (RGBA). Values are
             uint8, uint16 (0..65535), bool, or floating point in 0..1.
         name: what to call it.
         layout: ``"hwc"`` or ``"chw"`` where the shape alone cannot tell.
@@ -193,12 +193,14 @@ def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "c
         values = values.float() if values.is_floating_point() else values  # numpy has no bfloat16
         array, notes = values_to_rgb8(values.numpy(), usual="chw", layout=layout)
         return Picture(name, array, tuple(notes))
+    if isinstance(picture, BinaryFile):
+        return read_picture(picture, name=None if name == "picture" else name)
     if isinstance(picture, (list, tuple)):
         raise InputError(
             f"a {type(picture).__name__} of {len(picture)} was given as one picture; pass its pictures one by one"
         )
     raise InputError(
-        f"a picture was given as {type(picture).__name__}; expected a path, a PIL image, "
+        f"a picture was given as {type(picture).__name__}; expected a path, an open file, a PIL image, "
         "an ndarray (H, W, 3) or a tensor (3, H, W)"
     )
 

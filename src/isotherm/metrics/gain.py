@@ -26,6 +26,8 @@ alone where it leaves no doubt.
 """
 CLEAR = (-0.3, 2.0)
 """Gains at a half of the picture that leave no doubt: no more than the first, or at least the second."""
+NOTHING = 1e-3
+"""A class that loses less than this as the whole picture is covered loses nothing: it is what rounding makes."""
 HALVES = 2
 """Random fields by which the picture is covered once on this side and once on the other."""
 FIELD = (8, 8)
@@ -70,11 +72,16 @@ class Gain:
         return math.fsum(k - c for k, c in zip(self.kept, self.cut, strict=True)) / len(self.kept)
 
     @property
+    def loses(self) -> bool:
+        """Whether the class is known better from the whole picture than from the covered one."""
+        return self.whole - self.empty > NOTHING
+
+    @property
     def spread(self) -> float:
         """Which share of what there is to lose stays as random halves are covered; NaN where there is nothing, or where
         no halves were.
         """
-        if not self.halves or not self.whole > self.empty:
+        if not self.halves or not self.loses:
             return math.nan
         return (math.fsum(self.halves) / len(self.halves) - self.empty) / (self.whole - self.empty)
 
@@ -146,7 +153,7 @@ def evidence_gain(
 
     (own_whole, own_empty), sides = own(first), apart(FRACTIONS[:1])
     ((kept, cut),) = sides.values()
-    something = own_whole > own_empty  # to lose; else no closer look at this picture tells more
+    something = own_whole - own_empty > NOTHING  # to lose; else no closer look at this picture tells more
     if thorough or (something and CLEAR[0] < kept - cut < CLEAR[1]):
         sides |= apart(FRACTIONS[1:])
     at = tuple(sorted(sides))

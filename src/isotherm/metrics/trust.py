@@ -230,7 +230,7 @@ class Trust:
             return "not checked"
         if gain.value >= BELIEVABLE:
             return "doubtful" if self.untrained else "believable"
-        if gain.value > -DOUBTFUL and (not gain.whole > gain.empty or gain.spread > SPREAD):
+        if gain.value > -DOUBTFUL and (not gain.loses or gain.spread > SPREAD):
             return "cannot be judged"
         return "doubtful" if gain.value >= DOUBTFUL else "do not trust"
 
@@ -276,7 +276,7 @@ class Trust:
         if gain.value >= BELIEVABLE:
             return ()
         if self.verdict == "cannot be judged":
-            nothing = not gain.whole > gain.empty
+            nothing = not gain.loses
             return (
                 "it is known as well from the covered picture"
                 if nothing
@@ -295,10 +295,7 @@ class Trust:
             return f"trust: no value of the map is positive, so there is nothing to believe or doubt → no evidence{f' ({UNTRAINED})' if self.untrained else ''}"
         parts = []
         if self.gain is not None:
-            known = math.isfinite(self.gain.value)
-            parts.append(
-                f"evidence gain {self.gain.value:+.2f} (needs {BELIEVABLE:g})" if known else "evidence gain unknown"
-            )
+            parts.append(f"evidence gain {_gained(self.gain.value)}")
         if self.gain is None or self.deletion.orders:
             centre = f", centre {_short(self.deletion.centre)}" if math.isfinite(self.deletion.centre) else ""
             parts += [f"deletion {self.deletion}{centre}", f"insertion {self.insertion}"]
@@ -321,6 +318,14 @@ def _worse(deletion: Standing, insertion: Standing) -> str:
         ("deletion", "insertion", insertion) if deletion == "worse" else ("insertion", "deletion", deletion)
     )
     return f"{failed} worse than random" + ("" if rest == "unknown" else f", {other} {rest}")
+
+
+def _gained(value: float) -> str:
+    """A gain, rounded down where it would read as a limit that it does not reach: 1.0996 is 1.09 and not 1.10."""
+    if not math.isfinite(value):
+        return "unknown"
+    reads = any(value < limit <= round(value, 2) for limit in (DOUBTFUL, BELIEVABLE))
+    return f"{math.floor(100 * value) / 100 if reads else value:+.2f} (needs {BELIEVABLE:g})"
 
 
 def _short(value: float) -> str:

@@ -63,7 +63,19 @@ class Summary:
     def __str__(self) -> str:
         early = f"{self.status} after {self.reached}: " if self.status in ENDED_EARLY else ""
         lines = [f"{early}{self.done} done, {len(self.failed)} failed in {self.seconds:.1f} s; results in {self.dpath}"]
-        return "\n".join(lines + [f"  failed: {name}: {reason}" for name, reason in self.failed])
+        return "\n".join(lines + [f"  failed: {failure_line(name, reason)}" for name, reason in self.failed])
+
+
+def failure_line(name: str, reason: object) -> str:
+    """Which item failed and why, with its name once: many a reason begins with it.
+
+    Example:
+        >>> failure_line("a.jpg", "a.jpg is empty (0 bytes)"), failure_line("a.jpg", "there is no class 7")
+        ('a.jpg is empty (0 bytes)', 'a.jpg: there is no class 7')
+    """
+    words = str(reason)
+    begins = words.startswith((f"{name} ", f"{name}: ")) or words.partition(" ")[0].endswith(f"/{name}")
+    return words if begins else f"{name}: {words}"
 
 
 class Run:

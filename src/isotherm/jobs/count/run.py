@@ -22,7 +22,7 @@ from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, silent
 from isotherm.runs.file import to_json
-from isotherm.runs.record import Run, Summary
+from isotherm.runs.record import Run, Summary, failure_line
 from isotherm.systems.vlm_counting import CountResult, count
 from isotherm.vlm.view import LanguageView
 
@@ -93,7 +93,7 @@ def run(
                     raise
                 reason = error.on_command_line() if isinstance(error, NonFiniteError) else str(error)
                 reporter.item(record.failed(item.name, reason, source=item.source))
-                reporter.message(f"{item.name}: {reason}", "failure")
+                reporter.message(failure_line(item.name, reason), "failure")
                 reporter.error(error)
             else:
                 results.append(_write(answer, item, record, reporter, line, alarms))

@@ -55,7 +55,7 @@ from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress
 from isotherm.runs.file import ending, to_json
-from isotherm.runs.record import Run, Summary
+from isotherm.runs.record import Run, Summary, failure_line
 from isotherm.vlm.explain import by_picture
 from isotherm.vlm.view import LanguageView
 
@@ -114,8 +114,8 @@ def run(
     about = model_facts(opened, options.model)
     for line in about["warnings"]:
         reporter.message(line, "alarm")
-    if explaining.method is None and explaining.prompt is None:
-        reporter.message(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
+    chosen = explaining.method is None and explaining.prompt is None  # by us
+    first = [f"method: {', '.join(m.name for m in methods)}, the default for this kind of model"] if chosen else []
     with Run(
         "explain",
         out=options.out,
@@ -146,7 +146,7 @@ def run(
             renormalise=options.renormalise,
             show_boxes=options.show_boxes,
         )
-        work = _Work(options, explaining, opened, outputs, reporter, sources.total, read)
+        work = _Work(options, explaining, opened, outputs, reporter, sources.total, read, first)
         write_report(
             work.entries(items),
             record.dpath / "report.html",
@@ -179,9 +179,10 @@ class _Work:
         reporter: Reporter,
         total: int | None,
         read: ReadPicture,
+        first: Sequence[str],
     ) -> None:
         self.options, self.explaining, self.opened = options, explaining, opened
-        self.outputs, self.reporter, self.total, self.read = outputs, reporter, total, read
+        self.outputs, self.reporter, self.total, self.read, self._first = outputs, reporter, total, read, first
         self.status = "finished"
         self.fatal: Exception | None = None
         self._items = 0
@@ -208,9 +209,8 @@ class _Work:
         except JobCancelled:
             self.status = "cancelled"
         except FATAL as error:
-            self.fatal = (
-                unfit(error, self.options, self.opened.view.name) if isinstance(error, UnfitTargetError) else error
-            )
+            name = self.opened.view.name
+            self.fatal = unfit(error, self.options, name) if isinstance(error, UnfitTargetError) else error
             self.status = ending(type(self.fatal), self.fatal)
 
     def _explained(self, items: Iterator[Item]) -> Iterator[tuple[Item, Explanation]]:
@@ -266,7 +266,7 @@ class _Work:
             self._preview(item, explanation)
         for (item, _), explanation in zip(group, explanations, strict=True):
             self.reporter.check()
-            for line in explanation.chosen:
+            for line in (*self._first, *explanation.chosen):
                 self._once(line)
             yield item, explanation
             self._go_on()
@@ -336,7 +336,7 @@ class _Work:
         except Exception as error:
             self._fail(name, source, error)
             return
-        for line in [*explanation.chosen, *gaze_remarks(self.opened.view, clip, name)]:
+        for line in [*self._first, *explanation.chosen, *gaze_remarks(self.opened.view, clip, name)]:
             self._once(line)
         item = replace(seen[0], name=name, time_s=None)
         self._preview(item, explanation)
@@ -386,7 +386,7 @@ class _Work:
     def _fail(self, name: str, source: str, error: Exception) -> None:
         reason = error.on_command_line() if isinstance(error, IsothermError) else error
         self.reporter.item(self.outputs.run.failed(name, reason, source=source))
-        self.reporter.message(f"{name}: {reason}", "failure")
+        self.reporter.message(failure_line(name, reason), "failure")
         self.reporter.error(error)
         self._tick(name)
 

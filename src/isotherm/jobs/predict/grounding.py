@@ -24,7 +24,7 @@ from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.progress import Progress
 from isotherm.runs.file import to_json
-from isotherm.runs.record import Run, Summary
+from isotherm.runs.record import Run, Summary, failure_line
 from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
 from isotherm.train.grounding.pictures import describe, draw_answer
@@ -179,7 +179,7 @@ def _prompts(
 
 def _left_out(item: Item, reason: IsothermError, record: Run, reporter: Reporter) -> None:
     reporter.item(record.failed(item.name, reason, source=item.source))
-    reporter.message(f"{item.name}: {reason}", "failure")
+    reporter.message(failure_line(item.name, reason), "failure")
     reporter.error(reason)
 
 

@@ -22,7 +22,7 @@ from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.points import Points
 from isotherm.progress import Progress
-from isotherm.runs.record import Run, Summary
+from isotherm.runs.record import Run, Summary, failure_line
 from isotherm.train.devices import chosen_device
 from isotherm.train.keypoint_build import TrainedKeypoints
 from isotherm.train.keypoint_predict import predict_pictures
@@ -115,7 +115,7 @@ def _groups(items: Iterator[Item], batch: int, record: Run, reporter: Reporter) 
             group.append((item, item.load()))
         except InputError as error:
             reporter.item(record.failed(item.name, error, source=item.source))
-            reporter.message(f"{item.name}: {error}", "failure")
+            reporter.message(failure_line(item.name, error), "failure")
             reporter.error(error)
             continue
         if len(group) == batch:

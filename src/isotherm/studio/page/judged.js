@@ -10,6 +10,8 @@ import { VERDICTS } from "./names.js";
 
 /** The evidence gain from which on a map is believable, as isotherm.metrics.trust has it. */
 export const BELIEVABLE = 1.1;
+/** The one from which on it is doubtful, and below which it is not to be trusted. */
+export const DOUBTFUL = 0.7;
 
 /** The evidence gain; null where it is not known. @param {Gain | null | undefined} gain @returns {number | null} */
 export function gainOf(gain) {
@@ -17,6 +19,12 @@ export function gainOf(gain) {
   const apart = kept.map((value, i) => (value ?? NaN) - (cut[i] ?? NaN));
   const mean = apart.reduce((sum, value) => sum + value, 0) / apart.length;
   return Number.isFinite(mean) ? mean : null;
+}
+
+/** A gain to two decimals, rounded down where it would read as a limit that it does not reach, as isotherm.metrics.trust writes it. @param {number} value */
+export function gainText(value) {
+  const rounded = Number(value.toFixed(2));
+  return [DOUBTFUL, BELIEVABLE].some((limit) => value < limit && limit <= rounded) ? (Math.floor(100 * value) / 100).toFixed(2) : value.toFixed(2);
 }
 
 /** A share in per cent; a dash where there is none. @param {number | null | undefined} value */

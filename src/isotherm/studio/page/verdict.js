@@ -1,7 +1,7 @@
 /* How far a map may be believed: the verdict, its reasons, and the curves that it comes from. */
 import { curveChart, tableOf } from "./chart.js";
 import { el } from "./dom.js";
-import { BELIEVABLE, besideText, DEPENDS_BELOW, gainOf, meaningOf, percentText, whyUnchecked } from "./judged.js";
+import { BELIEVABLE, besideText, DEPENDS_BELOW, gainOf, gainText, meaningOf, percentText, whyUnchecked } from "./judged.js";
 
 /** @typedef {import("./judged.js").Judgement} Judgement */
 
@@ -40,7 +40,7 @@ export function showVerdict(root, map) {
 /** The curves whose distance is the evidence gain. @param {import("./judged.js").Gain} gain */
 function gainFigure(gain) {
   const value = gainOf(gain);
-  const what = value === null ? "Evidence gain: not checked." : `Evidence gain ${value.toFixed(2)}, believable from ${BELIEVABLE}.`;
+  const what = value === null ? "Evidence gain: not checked." : `Evidence gain ${gainText(value)}, believable from ${BELIEVABLE}.`;
   const [own, random] = gainCurves(gain);
   const words = el("figcaption", { class: "hint", text: `${what} Parts of the picture are covered, those first that the map marks most, or all others first. The more the two curves differ, the more of what was asked about is where the map says.` });
   if (!own.length) return el("figure", {}, words);
