@@ -13,6 +13,7 @@ import torch
 from isotherm.cam.attribute import Attribution
 from isotherm.cam.clips import Clip, sampling
 from isotherm.cam.premises import RANDOM, Premise
+from isotherm.cam.same import is_first, told_apart
 from isotherm.cam.view import Detections, Picture, Prediction, Segmentation, View
 from isotherm.draw.notebook import gallery_html
 from isotherm.errors import InputError
@@ -163,7 +164,11 @@ class Explanation(Sequence[Heatmap]):
         trust = "\n".join(dict.fromkeys(self.trust_lines)) or None
         notes = [line for line in (*self.chosen, *self.notes) if line not in self.warnings]
         return gallery_html(
-            list(self.maps), lines=self.question_lines, trust_line=trust, warnings=self.warnings, notes=notes
+            [m for m in self.maps if is_first(m)],
+            lines=self.question_lines,
+            trust_line=trust,
+            warnings=self.warnings,
+            notes=notes,
         )
 
 
@@ -195,7 +200,8 @@ def explanations(
             for t in torch.nonzero(targets.picture == row).flatten().tolist()
             for m, method in zip(attribution.maps, methods, strict=True)
         ]
-        notes = [*(str(p) for p in premises if p.alarming), *attribution.notes]
+        maps, same = told_apart(maps, len(attribution.maps))
+        notes = [*(str(p) for p in premises if p.alarming), *attribution.notes, *same]
         if not maps:
             notes.append(_nothing(attribution.prediction))
         silent = [m.label for m in maps if not m.has_evidence]
@@ -205,7 +211,7 @@ def explanations(
             )
         out.append(
             Explanation(
-                tuple(maps),
+                maps,
                 picture.frames[attribution.rerun.inputs.timelines[row].fed[0]]
                 if isinstance(picture, Clip)
                 else picture,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from isotherm.cam.explanation import Explanation, marked
 from isotherm.cam.premises import Premise
+from isotherm.cam.same import told_apart
 from isotherm.cam.view import Picture
 from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
@@ -109,6 +110,9 @@ def explain_answer(
     spoken = {"answer": answer} if forced is None else {"answer": answer, "forced": forced}
     maps = [marked(m, premises) for trace, method, values in made for m in maps_of(trace, method, values, seed)]
     maps = [m.with_(meta={**m.meta, **spoken}) for m in maps]
+    if len(inputs.pictures) == 1:
+        told, same = told_apart(maps, len(methods))
+        maps, notes = list(told), [*notes, *same]
     if mask is not None:
         notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
     silent = [m.label for m in maps if not m.has_evidence]

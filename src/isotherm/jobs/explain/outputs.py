@@ -15,6 +15,7 @@ from PIL import Image
 
 from isotherm.cam.explanation import Explanation, score_words
 from isotherm.cam.premises import RANDOM, premises_of
+from isotherm.cam.same import is_first
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, renormalise_in_boxes, save_picture
 from isotherm.draw.describe import title_of
@@ -89,6 +90,8 @@ def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Sca
         boxes = _boxes(heatmap)
         shown = outputs.drawn(heatmap, boxes)  # refused before anything is written
         written += _raw(heatmap, i, name, outputs)
+        if not is_first(heatmap):
+            continue
         drawn = overlay(
             shown,
             picture,
@@ -133,7 +136,10 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
     """All maps at a glance: targets in rows, methods in columns."""
     if not len(explanation):
         return None
-    rows = [list(explanation[i : i + outputs.methods]) for i in range(0, len(explanation), outputs.methods)]
+    rows = [
+        [m for m in explanation[i : i + outputs.methods] if is_first(m)]
+        for i in range(0, len(explanation), outputs.methods)
+    ]
     left = len(rows) - MOST_ROWS
     boxes = [_boxes(m[0]) if outputs.show_boxes and _boxes(m[0]) else None for m in rows[:MOST_ROWS]]
     panel = comparison_grid(
@@ -204,11 +210,12 @@ def _judged(trust: Trust | None, unjudged: str) -> dict[str, Any]:
 
 
 def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry:
-    """The picture's part of the report."""
-    lines = list(explanation.trust_lines)
+    """The picture's part of the report; maps that are the same as others stand in a note."""
+    shown = [i for i, m in enumerate(explanation) if is_first(m)]
+    lines = [explanation.trust_lines[i] for i in shown] if explanation.trust_lines else []
     return ReportEntry(
         picture=explanation.picture,
-        heatmaps=[m.with_(meta={**m.meta, "command": command}, picture=None) for m in explanation],
+        heatmaps=[explanation[i].with_(meta={**explanation[i].meta, "command": command}, picture=None) for i in shown],
         title=explanation.name,
         source=source,
         boxes=[f.box for f in explanation.findings] or None,
@@ -229,7 +236,9 @@ def lines_of(explanation: Explanation) -> list[str]:
     verdicts = list(explanation.trust_lines)
     for i, heatmap in enumerate(explanation):
         lines.append(f"  {i:2d}  {heatmap.label}{score_words(heatmap)}  ({heatmap.meta['method']})")
-        if verdicts:
+        if not is_first(heatmap):
+            lines.append(f"      the same map as {heatmap.meta['same_as']}")
+        elif verdicts:
             lines.append(f"      {verdicts[i]}")
     return [*lines, *note_lines(explanation)]
 
