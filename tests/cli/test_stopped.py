@@ -198,7 +198,7 @@ def test_pictures_that_failed_stand_in_the_report_and_at_the_end(tmp_path, monke
     options = ["--model", "scenes", "--trust", "off", "--out"]
     assert main(["explain", "cut.png", "good.png", "<b>.png", *options, "out"]) == 1
     said = capsys.readouterr().out
-    assert "failed: cut.png: cut.png is damaged" in said
+    assert "failed: cut.png is damaged" in said
     page = Path("out/report.html").read_text()
     assert "cut.png could not be explained: cut.png is damaged" in page
     assert "&lt;b&gt;.png could not be explained" in page

@@ -49,7 +49,7 @@ def test_items_come_as_they_are_done_and_are_the_records_lines(pictures):
     assert [(p.step, p.total, p.text, p.stage) for p in reporter.steps] == [
         (i + 1, 4, name, "explaining") for i, name in enumerate(pictures)
     ]
-    assert next(text for kind, text in reporter.messages if kind == "failure").startswith("broken.png: ")
+    assert next(text for kind, text in reporter.messages if kind == "failure").startswith("broken.png is ")
     assert len(reporter.errors) == 1
     record = read_run(summary.dpath)
     assert ExplainJob.from_json(record["options"]) == options

@@ -135,7 +135,7 @@ def test_items_and_summary(tmp_path):
     summary = run.summary()
     assert (summary.done, summary.failed) == (1, (("b.png", "b.png is empty"), ("c.png", "ValueError: oops")))
     assert str(summary).startswith("1 done, 2 failed in ")
-    assert "  failed: b.png: b.png is empty" in str(summary)
+    assert "  failed: b.png is empty" in str(summary)
     assert read_run(run.dpath)["summary"]["failed"][1] == {"name": "c.png", "reason": "ValueError: oops"}
     with pytest.raises(OptionError, match="has ended"):
         run.done("late.png")
