@@ -39,11 +39,11 @@ def told_apart(maps: Sequence[Heatmap], columns: int) -> tuple[tuple[Heatmap, ..
         f"{names[later]} gives the same map as {names[first]} here, which is drawn once"
         for later, first in same.items()
     )
-    told = (
+    marked = (
         m.with_(meta={**m.meta, "same_as": names[same[i % columns]]}) if i % columns in same else m
         for i, m in enumerate(maps)
     )
-    return tuple(told), notes
+    return tuple(marked), notes
 
 
 def is_first(heatmap: Heatmap) -> bool:

@@ -4,7 +4,8 @@ It is the symmetric relevance gain of Bluecher, Vielhaben & Strodthoff, "Decoupl
 strategy for consistent XAI benchmarks" (TMLR 2024, section 4), with two things that are ours. The score is the class's
 logit less the mean of the other classes': what all classes lose as pixels go is no evidence for one of them. And the
 unit is the deviation of the logits over the classes, which a model of any number of classes has, and by which a gain
-means the same for a trained network and for one of random weights.
+means the same for a trained network and for one of random weights: that of the whole picture and that of the one whose
+half is covered which the map marks most, together.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Gain:
 
     Args:
         whole: the class's logit less the mean of the others' of the whole picture.
-        empty: of the one that is covered everywhere.
+        empty: of the one that is covered everywhere; NaN where nobody needed to know.
         kept: as parts of the picture that the map marks least are covered.
         cut: as parts that it marks most are covered.
         fractions: how large these parts are, the smallest first.
@@ -112,8 +113,8 @@ def evidence_gain(
         batch: versions at a time.
 
     Returns:
-        The gain. It costs 3 forward passes, 4 more where the first fraction leaves doubt, and 4 where halves are
-        covered; one more where the logits of the whole are not known.
+        The gain. It costs 2 forward passes where the map is clearly believable, and else 3, 4 more where the first
+        fraction leaves doubt, and 4 where halves are covered; one more where the logits of the whole are not known.
 
     Example:
         >>> values = torch.tensor([4.0, 0.0, 0.0, 0.0])
@@ -126,12 +127,13 @@ def evidence_gain(
         ((0.5,), 2.0, -2.0)
     """
     nothing, everything = torch.zeros_like(rank, dtype=torch.bool), rank < units
-    ends = [everything] if whole is not None else [everything, nothing]
-    at_ends = logits(torch.stack(ends)).detach().cpu()
-    first = torch.stack([at_ends[-1] if whole is None else whole.detach().to(at_ends), at_ends[0]])
-    known = first.isfinite().all(0)
+    part = round(FRACTIONS[0] * units)
+    first = [rank < part, (rank >= units - part) & everything, *([] if whole is not None else [nothing])]
+    seen = logits(torch.stack(first)).detach().cpu()
+    seen = seen if whole is None else torch.cat([seen, whole.detach().to(seen)[None]])
+    known = seen.isfinite().all(0)
     # logits that are all alike have no deviation, and no class is known better than others
-    unit = _deviations(first[0], known).hypot(_deviations(first[1], known)).clamp(min=1e-12)
+    unit = _deviations(seen[2], known).hypot(_deviations(seen[0], known)).clamp(min=1e-12)
 
     def own(rows: Float[Tensor, "n s k"]) -> list[float]:
         at = torch.arange(len(which)), torch.as_tensor(which)
@@ -151,9 +153,11 @@ def evidence_gain(
         values = standing(some)
         return dict(zip(fractions, zip(values[::2], values[1::2], strict=True), strict=True))
 
-    (own_whole, own_empty), sides = own(first), apart(FRACTIONS[:1])
-    ((kept, cut),) = sides.values()
-    something = own_whole - own_empty > NOTHING  # to lose; else no closer look at this picture tells more
+    cut, kept, own_whole = own(seen)
+    sides, own_empty, something = {FRACTIONS[0]: (kept, cut)}, math.nan, True
+    if thorough or not kept - cut >= CLEAR[1]:
+        (own_empty,) = standing([everything])
+        something = own_whole - own_empty > NOTHING  # to lose; else no closer look at this picture tells more
     if thorough or (something and CLEAR[0] < kept - cut < CLEAR[1]):
         sides |= apart(FRACTIONS[1:])
     at = tuple(sorted(sides))

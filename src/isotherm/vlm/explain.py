@@ -111,8 +111,8 @@ def explain_answer(
     maps = [marked(m, premises) for trace, method, values in made for m in maps_of(trace, method, values, seed)]
     maps = [m.with_(meta={**m.meta, **spoken}) for m in maps]
     if len(inputs.pictures) == 1:
-        told, same = told_apart(maps, len(methods))
-        maps, notes = list(told), [*notes, *same]
+        drawn_once, same = told_apart(maps, len(methods))
+        maps, notes = list(drawn_once), [*notes, *same]
     if mask is not None:
         notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
     silent = [m.label for m in maps if not m.has_evidence]
