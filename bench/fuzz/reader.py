@@ -25,6 +25,7 @@ class Reader:
         prepare: puts into the folder what has to lie beside the input.
         fresh: the reader writes into the folder, which is therefore made anew for every input.
         valid: seeds are read; of those that name what is not here, False.
+        slow: reads a few dozen inputs a second, since it builds a network of each.
         names_file: messages name the file of the input.
     """
 
@@ -37,6 +38,7 @@ class Reader:
     prepare: Callable[[Path], None] | None = None
     fresh: bool = False
     valid: bool = True
+    slow: bool = False
     names_file: bool = True
 
 

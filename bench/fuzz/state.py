@@ -42,6 +42,11 @@ class State:
         """How many slices a reader had."""
         return self.figures.get(name, {}).get("slices", 0)
 
+    def turn(self, name: str) -> float:
+        """The smaller, the sooner it is a reader's turn."""
+        slices = self.slices(name)
+        return slices / max(1.0, self.figures[name]["inputs"] / slices) ** 0.5 if slices else 0.0
+
     def pool(self, name: str) -> list[bytes]:
         """Inputs that reached places of their own."""
         return [fpath.read_bytes() for fpath in sorted(self._folder(name, "pool").glob("*"))]
@@ -65,7 +70,7 @@ class State:
                 before |= {"message": fault["message"], "bytes": len(data), "file": name_of(data)}
                 self._write(self._folder(name, "faults") / name_of(data), data)
         kept["slices"] += 1
-        self._write(self.dpath / "readers" / f"{_plain(name)}.json", json.dumps(kept, indent=1).encode())
+        self._write(self.dpath / "readers" / f"{plain_name(name)}.json", json.dumps(kept, indent=1).encode())
 
     def report(self, readers: Sequence[Reader]) -> int:
         """Print every fault, and return how many kinds there are."""
@@ -79,7 +84,7 @@ class State:
         return count
 
     def _folder(self, name: str, kind: str) -> Path:
-        return self.dpath / kind / _plain(name)
+        return self.dpath / kind / plain_name(name)
 
     def _write(self, fpath: Path, data: bytes) -> None:
         fpath.parent.mkdir(parents=True, exist_ok=True)
@@ -87,5 +92,6 @@ class State:
             file.write(data)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name of a reader's folder."""
     return "".join(letter if letter.isalnum() else "_" for letter in name)

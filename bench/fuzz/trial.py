@@ -23,7 +23,7 @@ MOST_BYTES = 1 << 30
 """By how much one input may let the process grow."""
 ROOM_BYTES = MOST_BYTES + (256 << 20)
 """What may be asked for before the system refuses it."""
-REFUSED_MEMORY = ("can't allocate memory", "cannot allocate memory", "Unable to allocate", "MemoryError")
+REFUSED_MEMORY = ("can't allocate memory", "cannot allocate memory", "Unable to allocate")
 Result = Literal["read", "refused", "error", "unnamed", "slow", "large"]
 """read and refused are what is expected; refused: by an error of isotherm's tree."""
 FAULTS = ("error", "unnamed", "slow", "large")

@@ -86,6 +86,7 @@ def work(
     folder: Path,
     seconds: float = float("inf"),
     pool: Sequence[bytes] = (),
+    first: Sequence[bytes] = (),
 ) -> Slice:
     """Read changed inputs, in this process.
 
@@ -97,6 +98,7 @@ def work(
         folder: of the inputs; its file is the one that is read at any moment.
         seconds: of wall time at most.
         pool: earlier inputs that they are made of as well.
+        first: inputs that are read as they are, before all others.
     """
     random, out, mixed = Random(seed), Slice(), [*seeds, *pool]
     warnings.simplefilter("ignore")
@@ -105,6 +107,9 @@ def work(
         tried_freely(reader, folder, one)
     until = time.monotonic() + seconds
     with limited():
+        for data in first:
+            out.add(data, tried(reader, folder, data))
+        inputs += len(first)
         while out.inputs < inputs and time.monotonic() < until:
             data = changed(random, reader.form, mixed if random.random() < 0.5 else seeds)
             known = len(out.pool)

@@ -149,6 +149,22 @@ class HeadedFile:
         Raises:
             WeightsError (or ``error``): names that are missing or unknown, or other shapes; with the first of them.
         """
+        self.check_fit(model, tensors, fpath, spare=spare)
+        model.load_state_dict(dict(tensors), strict=False)
+
+    def check_fit(
+        self,
+        model: nn.Module,
+        tensors: Mapping[str, Tensor],
+        fpath: str | os.PathLike[str],
+        *,
+        spare: Collection[str] = (),
+    ) -> None:
+        """Refuse a file whose tensors are not those of a model; as of :meth:`fill`, and nothing is loaded.
+
+        Raises:
+            WeightsError (or ``error``): names that are missing or unknown, or other shapes; with the first of them.
+        """
         state = model.state_dict()
         wrong = {
             "missing": sorted(set(state) - set(tensors) - set(spare)),
@@ -160,7 +176,6 @@ class HeadedFile:
                 f"{fpath} cannot be read as {self.noun}: it does not fit its own description: "
                 + ", ".join(f"{what} {names[:3]}" for what, names in wrong.items() if names)
             )
-        model.load_state_dict(dict(tensors), strict=False)
 
     def check_format(self, format: Any, fpath: str | os.PathLike[str]) -> None:
         """Refuse what another kind of file says of itself.

@@ -1,4 +1,4 @@
-"""What is read at most, of files, requests and texts that others wrote: one table, which :doc:`docs/limits.md` shows.
+"""What is read at most, of files, requests and texts that others wrote: one table, which docs/limits.md shows.
 
 A limit is checked before anything of that size is asked for or built. Each is far above what honest files have; what a
 person may want to move has an option of its own, which this is the default of.
@@ -26,10 +26,10 @@ HEADER_BYTES = 100_000_000
 """Header of a safetensors file, as in the format's own reader."""
 OWN_HEADER_BYTES = 8 << 20
 """Header of a safetensors file that isotherm wrote itself."""
-MODULES = 4000
-"""Modules of a network that is built as a file of ours describes it."""
-PARAMETERS = 1 << 28
-"""Numbers of such a network that the file need not hold itself, since they are made or named."""
+MODULES = 8000
+"""Modules and tensors of a network that is built as a file of ours describes it."""
+PARAMETERS = 1 << 26
+"""Numbers of such a network beyond those that the file holds."""
 PLAIN_BYTES = 64 << 20
 """A JSON file that isotherm wrote itself: records, recipes, notes of what is kept."""
 TABLE_BYTES = 1 << 28
@@ -39,10 +39,30 @@ ANNOTATION_BYTES = 1_000_000_000
 NAMES_BYTES = 20_000_000
 """A file of class names, or the configuration of a model."""
 RECIPE_BYTES = 1 << 20
-"""A recipe, a sweep, or the description of a YOLO."""
+"""A recipe or a sweep."""
+DESCRIPTION_BYTES = 1_000_000
+"""The description of a YOLO."""
+DESCRIPTION_LAYERS = 2000
+"""Layers in the description of a YOLO."""
+DESCRIPTION_VALUES = 1000
+"""Values in a layer's arguments there, and other entries."""
+CONFIG_DEPTH = 20
+"""Lists and objects within one another in the configuration of a model."""
 LIST_BYTES = 64 << 20
 """A list of pictures."""
 TEXT_LETTERS = 100_000
 """An annotation or an answer of a model, in letters."""
 COUNT_DIGITS = 15
 """Digits of a count in an answer."""
+FETCHED_BYTES = 64 << 20
+"""A picture that is fetched from an address."""
+CLIP_BYTES = 2 << 30
+"""The frames of a clip in memory."""
+REQUEST_BYTES = 8 << 20
+"""The body of a request to the studio, files aside."""
+REQUEST_DEPTH = 12
+"""Lists and objects within one another in a request to the studio."""
+SENT_PICTURE_BYTES = 64 << 20
+"""A picture that is sent to the studio."""
+SENT_VIDEO_BYTES = 512 << 20
+"""A video that is sent to the studio."""

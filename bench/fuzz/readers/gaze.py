@@ -21,6 +21,7 @@ from isotherm.data.gaze.head_boxes import read_head_boxes
 from isotherm.data.gaze.points_store import write_points
 from isotherm.data.gaze.store import MapOptions
 from isotherm.data.gaze.stores import open_gaze_store
+from isotherm.data.gaze.zarr_store import ZarrWriter
 
 EGO4D = (
     "canonical_timestamp_s,norm_pos_x,norm_pos_y,confidence\n0.0,0.25,0.75,1.0\n0.033333,0.5,0.1,0.98\n0.066667,,,0.0\n"
@@ -118,11 +119,18 @@ def _clip_of_folder(path: Path) -> None:
     _opened(path.parent)
 
 
-def _zarr(folder: Path) -> Path:
+def _zarr(folder: Path) -> None:
+    maps, beside = _maps(), _beside()
+    header = {"size": [12, 16], "video": "a.mp4", "notes": []}
+    writer = ZarrWriter(folder / "gaze.zarr", beside.time_s, (3, 4), number="float16", header=header)
+    writer.write_maps(0, maps)
+    writer.write_known(beside.state, beside.xy, beside.confidence)
+    writer.finish()
 
-    from isotherm.data.gaze.map_writers import MapPlan  # noqa: F401
 
-    return folder
+def _zarr_json(folder: Path) -> list[bytes]:
+    _zarr(folder)
+    return [(folder / "gaze.zarr/zarr.json").read_bytes()]
 
 
 def _raw(name: str, format: str, text: str, fname: str, module: str, options: ReadOptions | None = None) -> Reader:
@@ -230,6 +238,16 @@ READERS = (
         fname="isotherm.json",
         prepare=partial(_frames, beside=True),
         seeds=lambda folder: [dict(_beside().members())["isotherm.json"]],
+        names_file=False,
+    ),
+    Reader(
+        name="maps of gaze in Zarr",
+        sources=("data/gaze/zarr_store.py", "data/gaze/seal.py"),
+        form="json",
+        call=_clip_of_folder,
+        fname="gaze.zarr/zarr.json",
+        prepare=_zarr,
+        seeds=_zarr_json,
         names_file=False,
     ),
     Reader(

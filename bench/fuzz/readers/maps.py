@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,12 @@ import torch
 from PIL import Image
 
 from bench.fuzz.reader import Reader, written
+from isotherm.data.keypoint_cache import FORMAT as CACHED
+from isotherm.data.keypoint_cache import _noted
 from isotherm.data.pictures import read_picture, read_picture_size
 from isotherm.data.sources import expand
+from isotherm.data.video import count_frames, probe_video, read_frames
+from isotherm.data.video_writer import VideoWriter
 from isotherm.draw.save import load_map16, read_command, save_map16, save_picture
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
@@ -83,7 +88,32 @@ def _beside(folder: Path) -> None:
     Image.new("RGB", (8, 6)).save(folder / "a.png")
 
 
+def _video(fpath: Path) -> None:
+    with VideoWriter(fpath) as writer:
+        for i in range(3):
+            writer.add(np.full((16, 16, 3), 40 * i, np.uint8), i / 10)
+
+
 READERS = (
+    Reader(
+        name="video",
+        sources=("data/video.py", "data/video_end.py", "data/video_seek.py"),
+        form="bytes",
+        call=lambda path: (probe_video(path), count_frames(path), list(read_frames(path, max_frames=3))),
+        fname="video.mp4",
+        seeds=written("video.mp4", _video),
+    ),
+    Reader(
+        name="note of cached pictures",
+        sources=("data/keypoint_cache.py",),
+        form="json",
+        call=lambda path: _noted(path.with_suffix(".u8"), (2, 1, 1, 3)),
+        fname="a.json",
+        prepare=lambda folder: (folder / "a.u8").write_bytes(bytes(6)),
+        seeds=lambda folder: [
+            json.dumps({"format": CACHED, "shape": [2, 1, 1, 3], "sizes": [[4, 5], "damaged"]}).encode()
+        ],
+    ),
     Reader(
         name="heatmap npz",
         sources=("heatmap.py",),

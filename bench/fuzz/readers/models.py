@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from isotherm.models.ultralytics.description import read_description
 from isotherm.models.ultralytics.vocabulary import lacks_classes
 from isotherm.models.weights.configs import check_index, check_settings, read_checked
 from isotherm.models.weights.files import open_weights
+from isotherm.models.weights.permission import allowed_files
 from isotherm.models.weights.pickles import words_in
 from isotherm.models.weights.recognise import recognise
 from isotherm.train.anticipation.build import (
@@ -130,9 +132,29 @@ head:
   - [-1, 1, Classify, [nc]]
 """
 
+
+def _allowed(path: Path) -> None:
+    os.environ["ISOTHERM_HOME"] = str(path.parent)
+    try:
+        allowed_files()
+    finally:
+        del os.environ["ISOTHERM_HOME"]
+
+
 READERS = (
     Reader(
+        name="record of what may run code",
+        sources=("models/weights/permission.py",),
+        form="json",
+        call=_allowed,
+        fname="permissions.json",
+        seeds=lambda folder: [
+            b'{"format": "isotherm.permission/1", "files": {"/a.pt": {"sha256": "00", "allowed_at": "2026"}}}'
+        ],
+    ),
+    Reader(
         name="keypoint model",
+        slow=True,
         sources=("train/keypoint_build.py", "headed.py", "train/recipe.py"),
         form="safetensors",
         call=open_keypoints,
@@ -141,6 +163,7 @@ READERS = (
     ),
     Reader(
         name="grounding model",
+        slow=True,
         sources=("train/grounding/build.py", "headed.py"),
         form="safetensors",
         call=open_grounding,
@@ -149,6 +172,7 @@ READERS = (
     ),
     Reader(
         name="anticipation model",
+        slow=True,
         sources=("train/anticipation/build.py", "headed.py"),
         form="safetensors",
         call=open_anticipation,
@@ -157,6 +181,7 @@ READERS = (
     ),
     Reader(
         name="detector",
+        slow=True,
         sources=("zoo/detector/network.py", "headed.py"),
         form="safetensors",
         call=load_detector,
@@ -165,6 +190,7 @@ READERS = (
     ),
     Reader(
         name="scene classifier",
+        slow=True,
         sources=("zoo/scenes/network.py", "headed.py"),
         form="safetensors",
         call=load_scene_net,
@@ -173,6 +199,7 @@ READERS = (
     ),
     Reader(
         name="tiny-vlm",
+        slow=True,
         sources=("zoo/tiny_vlm/network.py", "headed.py"),
         form="safetensors",
         call=load_tiny_vlm,

@@ -198,6 +198,7 @@ READERS = (
         sources=("train/sweep.py", "train/recipe.py"),
         form="yaml",
         call=lambda path: read_sweep(path, recipe_module),
+        names_file=False,  # it may be the recipe that is wrong, which is named then
         fname="sweep.yaml",
         prepare=_recipe_beside,
         seeds=lambda folder: [

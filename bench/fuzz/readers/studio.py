@@ -25,6 +25,7 @@ from isotherm.studio.store.blobs import checked_id
 from isotherm.studio.store.lenient_json import LenientJson
 from isotherm.studio.view_files import pictures_of
 from isotherm.studio.work.outcome import left_in_order
+from isotherm.untrusted.plain import json_of
 
 MAP = {
     "offset": 0, "bytes": 24, "h": 3, "w": 4, "m": [0.5, 0, 0, 0, 0.5, 0], "limits": [0, 0, 4, 3], "unit": 0.5, "kind": "relevance",
@@ -106,7 +107,7 @@ def _answered(text: str) -> None:
 
 
 def _read_map(text: str) -> None:
-    _map(json.loads(text), bytes(24))
+    _map(json_of(text, "an answer"), bytes(24))
 
 
 def _seeds(*contents: Any) -> Callable[[Path], list[bytes]]:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isotherm import limits
 from isotherm.errors import InputError
 from isotherm.untrusted.plain import reads
 
-MOST_BYTES = 20_000_000
+MOST_BYTES = limits.NAMES_BYTES
 """The names of 21,000 classes have half a million."""
 
 

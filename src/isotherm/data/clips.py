@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from isotherm import limits
 from isotherm.cam.clips import Clip
 from isotherm.data.pictures import as_picture
 from isotherm.data.video import VIDEO_SUFFIXES, VideoFrame, probe_video, read_frames
 from isotherm.errors import InputError, OptionError
 
-MAX_BYTES = 2 << 30
+MAX_BYTES = limits.CLIP_BYTES
 """Most memory that the frames of one clip may take as pixels: 42 seconds of 640 x 480 at 60 frames a second."""
 
 

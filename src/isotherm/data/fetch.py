@@ -19,11 +19,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isotherm import limits
 from isotherm.data.pictures import MAX_PIXELS, Picture, read_picture
 from isotherm.errors import InputError
 from isotherm.version import __version__
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = limits.FETCHED_BYTES
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -29,6 +29,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame, Size
 from isotherm.ops.names import known_word
 from isotherm.progress import Progress, Say, silent
+from isotherm.untrusted.plain import read_object
 
 FORMAT = "isotherm.keypoint_cache/1"
 Fit = Literal["letterbox", "stretch"]
@@ -244,14 +245,14 @@ def _noted(fpath: Path, shape: tuple[int, ...]) -> list[Any]:
     if not note.is_file() or not fpath.is_file() or fpath.stat().st_size != math.prod(shape):
         return []
     try:
-        note_content = json.loads(note.read_text())
-    except json.JSONDecodeError:
+        content = read_object(note)
+    except (FileNotFoundError, InputError):
         return []
-    return (
-        [size if isinstance(size, str) else tuple(size) for size in note_content["sizes"]]
-        if note_content.get("format") == FORMAT and note_content.get("shape") == list(shape)
-        else []
-    )
+    sizes = content.get("sizes")
+    if content.get("format") != FORMAT or content.get("shape") != list(shape) or not isinstance(sizes, list):
+        return []
+    whole = all(isinstance(size, str) or (isinstance(size, list) and len(size) == 2) for size in sizes)
+    return [size if isinstance(size, str) else tuple(size) for size in sizes] if whole else []
 
 
 def _note(fpath: Path, pictures: np.memmap, shape: tuple[int, ...], sizes: Sequence[Any]) -> None:

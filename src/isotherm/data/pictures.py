@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from isotherm import limits
 from isotherm.data.orientation import Turn
 from isotherm.data.picture_formats import (
     ORIENTATION,
@@ -34,7 +35,7 @@ from isotherm.data.png_chunks import has_notes_behind_pixels
 from isotherm.errors import InputError
 from isotherm.size import Size
 
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = limits.PICTURE_PIXELS
 """Largest picture that is decoded: checked on the header, because a 20 KB file can open to half a gigabyte."""
 
 

@@ -14,7 +14,7 @@ from isotherm import limits
 from isotherm.errors import InputError
 from isotherm.runs.file import FORMAT, RUN_FILE
 from isotherm.runs.record import ITEMS_FILE
-from isotherm.untrusted.plain import bytes_of, json_of, read_json
+from isotherm.untrusted.plain import content_of, json_of, read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ def read_items(dpath: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
     fpath = _folder(dpath) / ITEMS_FILE
     try:
-        *lines, _ = bytes_of(fpath, most=limits.TABLE_BYTES).split(b"\n")
+        *lines, _ = content_of(fpath, most=limits.TABLE_BYTES).split(b"\n")
     except FileNotFoundError as error:
         raise InputError(f"{fpath} cannot be read ({error.strerror or error}); expected the folder of a run") from error
     items = []

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from isotherm import limits
 from isotherm.errors import InputError
 from isotherm.studio.store.blobs import NotThere
-from isotherm.untrusted.plain import bytes_of, json_of, read_object
+from isotherm.untrusted.plain import content_of, json_of, read_object
 
 Read = TypeVar("Read")
 FOLDER, INDEX = "view", "pictures.jsonl"
@@ -24,7 +24,7 @@ def pictures_of(folder: Path) -> list[dict[str, Any]]:
     fpath = folder / FOLDER / INDEX
     if not fpath.is_file():
         return []
-    *whole, _ = bytes_of(fpath, most=limits.TABLE_BYTES).split(b"\n")  # a line is being written
+    *whole, _ = content_of(fpath, most=limits.TABLE_BYTES).split(b"\n")  # a line is being written
     latest = {}
     for number, text in enumerate(whole, 1):
         one = json_of(text, f"{fpath}, line {number}")

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm import limits
 from isotherm.errors import AnnotationError, FrameError, OptionError, ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.ops.gaussian import Sigma
@@ -29,7 +30,7 @@ more.
 """
 BoxFormat = Literal["x0y0x1y1", "cxcywh", "xywh"]
 """Corners; centre and extent; top-left corner and extent. x before y in all of them."""
-MAX_CHARACTERS = 100_000
+MAX_CHARACTERS = limits.TEXT_LETTERS
 """Longer texts are refused before they are read."""
 
 _BOX_FORMAT: dict[str, BoxFormat] = {"detection_1": "x0y0x1y1", "detection_2": "cxcywh"}

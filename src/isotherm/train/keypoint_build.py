@@ -21,6 +21,7 @@ from isotherm.ops.names import known_word
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.peft import Lora, adapt
 from isotherm.train.recipe import from_plain
+from isotherm.untrusted.networks import built, counted
 
 FILE = HeadedFile(
     format="isotherm.keypoints/1",
@@ -89,7 +90,8 @@ def make_model(choice: ModelChoice, points: int, *, size: Size) -> KeypointModel
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(choice.seed + 1)
         try:
-            head: Head | CoordinateHead = HEADS[choice.head](backbone.channels, points, **choice.head_options)  # type: ignore[abstract]
+            with counted():
+                head: Head | CoordinateHead = HEADS[choice.head](backbone.channels, points, **choice.head_options)  # type: ignore[abstract]
         except TypeError as error:
             raise OptionError(f"head_options are {dict(choice.head_options)}: {error}") from error
     return KeypointModel(backbone, head, frozen=choice.frozen)
@@ -100,7 +102,8 @@ def make_backbone(choice: ModelChoice, *, size: Size) -> Backbone:
     if choice.backbone == "conv":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(choice.seed)
-            return ConvBackbone(ConvBackboneConfig(widths=choice.widths, depth=choice.depth))
+            with counted():
+                return ConvBackbone(ConvBackboneConfig(widths=choice.widths, depth=choice.depth))
     if "/" in choice.backbone:
         from isotherm.models.transformers import backbone as transformers_backbone
 
@@ -160,6 +163,11 @@ def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> 
     return FILE.write(fpath, tensors, header)
 
 
+def _frozen(model: KeypointModel) -> set[str]:
+    """Names of what was not trained, and is in no file."""
+    return {name for name, p in model.named_parameters() if not p.requires_grad}
+
+
 def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
     """What :func:`save_keypoints` wrote.
 
@@ -177,10 +185,14 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
         lines = {name: (a, b) for name, (a, b) in header["lines"].items()}
         margin, covariance_scale = float(header["margin"]), header["covariance_scale"]
         fit = cast(Fit, known_word(header.get("fit", "letterbox"), get_args(Fit), "fit"))  # older files have none
-    model = make_model(choice, len(names), size=size)
-    FILE.fill(
-        model, weights.tensors, fpath, spare={name for name, p in model.named_parameters() if not p.requires_grad}
-    )
+        if choice.backbone == "conv" and not choice.frozen:
+            model = built(
+                lambda: make_model(choice, len(names), size=size),
+                lambda bare: FILE.check_fit(bare, weights.tensors, fpath, spare=_frozen(bare)),
+            )
+        else:
+            model = make_model(choice, len(names), size=size)
+    FILE.fill(model, weights.tensors, fpath, spare=_frozen(model))
     return TrainedKeypoints(
         model=model.eval(),
         choice=choice,

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from isotherm import limits
 from isotherm.errors import OptionError
-from isotherm.untrusted.plain import bytes_of, reading
+from isotherm.untrusted.plain import content_of, reading
 
 Config = TypeVar("Config")
 LONGEST = limits.RECIPE_BYTES
@@ -85,7 +85,7 @@ def read_recipe(fpath: str | os.PathLike[str], *, example: str = "") -> dict[str
     """
     path = Path(fpath)
     try:
-        text = bytes_of(path, most=LONGEST, error=OptionError)
+        text = content_of(path, most=LONGEST, error=OptionError)
     except FileNotFoundError as error:
         raise OptionError(
             f"{path} cannot be read ({error.strerror}); give the path of a recipe{f', such as {example}' if example else ''}"

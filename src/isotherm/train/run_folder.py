@@ -24,7 +24,7 @@ from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError, WeightsError
 from isotherm.runs.file import RunFile, ending, to_json
 from isotherm.train.older_recipe import Complete, differences, refused, shortened
-from isotherm.untrusted.plain import bytes_of, read_json, reading
+from isotherm.untrusted.plain import content_of, read_json, reading
 
 FORMAT = "isotherm.training/1"
 UNDECIDING = ("wall_hours", "memory_mb", "disk_mb")
@@ -264,7 +264,7 @@ def _lines(fpath: Path) -> list[tuple[int, dict[str, str]]]:
     if not fpath.is_file():
         return []
     with reading(fpath, advice="expected a table of figures"):
-        text = io.StringIO(bytes_of(fpath, most=limits.TABLE_BYTES).decode(), newline="")
+        text = io.StringIO(content_of(fpath, most=limits.TABLE_BYTES).decode(), newline="")
         rows = csv.DictReader(text)
         return [(rows.line_num, row) for row in rows]
 

@@ -102,7 +102,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [""])[0][:200]
 
 
-def bytes_of(fpath: str | os.PathLike[str], *, most: int = limits.PLAIN_BYTES, error: Failure = InputError) -> bytes:
+def content_of(fpath: str | os.PathLike[str], *, most: int = limits.PLAIN_BYTES, error: Failure = InputError) -> bytes:
     """What a regular file holds, where it is not longer than a limit.
 
     Args:
@@ -172,7 +172,7 @@ def read_json(
         FileNotFoundError: there is no such file.
         IsothermError: it is too long, no JSON, or cannot be opened.
     """
-    return json_of(bytes_of(fpath, most=most, error=error), fpath, error=error, advice=advice)
+    return json_of(content_of(fpath, most=most, error=error), fpath, error=error, advice=advice)
 
 
 def read_object(

@@ -35,6 +35,7 @@ from isotherm.train.run_folder import RunFolder
 from isotherm.train.tracker import NoTracker
 from isotherm.train.tracking import Tracking
 from isotherm.train.worker import Worker
+from isotherm.untrusted.plain import read_object
 from isotherm.version import __version__
 
 MODEL, EVALUATION = "model.safetensors", "evaluation.json"
@@ -154,8 +155,7 @@ def train_shipped(
                 if folder.left is None:
                     folder.checkpoint.unlink(missing_ok=True)
         worker.agree("measured")
-    kept: dict[str, Any] = json.loads((dpath / EVALUATION).read_text())
-    return kept
+    return read_object(dpath / EVALUATION)
 
 
 def ship(recipe: ShippedRecipe, out: Path, *, say: Say = silent) -> dict[str, Any]:

@@ -177,3 +177,17 @@ def test_cut_and_damaged_files_are_refused_or_whole(kind, data, tmp_path):
     except WeightsError:
         return
     assert all(isinstance(t, torch.Tensor) for t in found.values())
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.bin"])
+def test_safetensors_with_headers_of_any_length_are_opened(tmp_path, name):
+    """The first byte of one in 32 is that of a pickle, since it is the length of the header."""
+    from safetensors.torch import save
+
+    first = set()
+    for letters in range(8, 300, 8):
+        data = save({"w" * letters: torch.ones(2)})
+        first.add(data[0])
+        (tmp_path / name).write_bytes(data)
+        assert list(open_weights(tmp_path / name)) == ["w" * letters]
+    assert 0x80 in first

@@ -313,7 +313,7 @@ def _header_of(fpath: Path, key: str, shape: tuple[int, int, int]) -> dict[str, 
     except (SafetensorError, OSError, ValueError, InputError):
         return None
     known = fits and header.get("format") == FORMAT and header.get("key") == key
-    return header if known and type(header.get("apart")) in (int, float) and "sha256" in header else None
+    return header if known and isinstance(header.get("apart"), float) and "sha256" in header else None
 
 
 def _note_of(folder: Path) -> dict[str, Any] | None:

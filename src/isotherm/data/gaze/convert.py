@@ -28,6 +28,7 @@ from isotherm.data.gaze.zarr_store import SHARD
 from isotherm.errors import InputError, OptionError
 from isotherm.frame import Size
 from isotherm.progress import Progress, Say, silent
+from isotherm.untrusted.plain import read_object
 
 Target = Literal["zarr", "npz", "npy", "points"]
 SUFFIXES = {"zarr": ".zarr", "npz": ".npz", "npy": "", "points": ".parquet"}
@@ -233,10 +234,12 @@ def _begun(part: Path, source: GazeStore, plan: MapPlan, grows: str, overwrite: 
     note = part / "plan.json"
     if part.exists():
         try:
-            before: dict[str, Any] = json.loads(note.read_text())
-        except (OSError, ValueError):
+            before = read_object(note)
+        except (FileNotFoundError, InputError):
             before = {}
         done, moved = before.pop("done", 0), before.pop("moved", False)
+        if type(done) is not int or not 0 <= done <= len(plan.time_s):
+            before = {}
         # what was interrupted between its last two moves has nothing to go on with
         if before == _identity(source, plan) and (part / grows).exists():
             return int(done)
@@ -257,8 +260,8 @@ def _note(part: Path, source: GazeStore, plan: MapPlan, done: int, *, moved: boo
 def _tidied(part: Path) -> None:
     """Take away what a conversion left that was interrupted after its store had been moved to its name."""
     try:
-        moved = json.loads((part / "plan.json").read_text())["moved"]
-    except (OSError, ValueError, KeyError):
+        moved = read_object(part / "plan.json").get("moved")
+    except (FileNotFoundError, InputError):
         return
     if moved:
         with suppress(Timeout), FileLock(part.with_suffix(".lock"), timeout=0):

@@ -122,7 +122,7 @@ class NpzStore(MapStore):
         scale: Scale = self.scale or "peak"
         each = int(np.prod(self.shape[1:])) * self.kind.itemsize
         with _broken(self.path), zipfile.ZipFile(self.path) as archive, archive.open(f"{self.key}.npy") as file:
-            _header(file)
+            _header(file, self.path)
             _skip(file, (start + self.first) * each)
             for first in range(start, len(self.time_s), length):
                 count = min(length, len(self.time_s) - first)
@@ -142,7 +142,7 @@ class NpzStore(MapStore):
         bytes_each = out[:1].nbytes if len(index) else 0
         at = 0
         with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.key}.npy") as file:
-            _header(file)
+            _header(file, self.path)
             for row, i in enumerate(index):
                 _skip(file, (int(i) - at) * bytes_each)
                 out[row] = np.frombuffer(_whole(file, bytes_each), self.kind).reshape(self.shape[1:])
@@ -155,7 +155,7 @@ class NpzStore(MapStore):
             if key not in names:
                 raise InputError(f"{self.path} has no array {key!r}; there are {', '.join(names) or 'none'}")
             return key
-        maps = [name for name in names if _ndim(archive, name) in (3, 4)]
+        maps = [name for name in names if _ndim(archive, name, self.path) in (3, 4)]
         if len(maps) != 1:
             there = ", ".join(names) or "none"
             which = "none of them has" if not maps else f"{', '.join(maps)} have"
@@ -167,7 +167,7 @@ class NpzStore(MapStore):
     def _array(self, archive: zipfile.ZipFile) -> tuple[tuple[int, ...], np.dtype, Any]:
         member = archive.getinfo(f"{self.key}.npy")
         with archive.open(member) as file:
-            shape, fortran, kind = _header(file)
+            shape, fortran, kind = _header(file, self.path)
             start = file.tell()
         if fortran:
             raise InputError(f"{self.path}: the maps lie in Fortran order; write them with np.ascontiguousarray")
@@ -210,13 +210,13 @@ def _broken(path: Path) -> Iterator[None]:
         yield
 
 
-def _header(file: BinaryFile) -> tuple[tuple[int, ...], bool, np.dtype]:
-    return array_header(file, "the array", most=limits.TENSOR_VALUES)
+def _header(file: BinaryFile, path: Path) -> tuple[tuple[int, ...], bool, np.dtype]:
+    return array_header(file, path, most=limits.TENSOR_VALUES)
 
 
-def _ndim(archive: zipfile.ZipFile, name: str) -> int:
+def _ndim(archive: zipfile.ZipFile, name: str, path: Path) -> int:
     with archive.open(f"{name}.npy") as file:
-        return len(_header(file)[0])
+        return len(_header(file, path)[0])
 
 
 def _skip(file: BinaryFile, count: int) -> None:

@@ -269,7 +269,7 @@ def _is_heatmap(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return {"header.npy", "values.npy", "to_source.npy"} <= set(archive.namelist())
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False
 
 

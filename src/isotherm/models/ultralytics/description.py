@@ -16,12 +16,13 @@ from typing import Any
 import yaml
 from torch import nn
 
+from isotherm import limits
 from isotherm.errors import WeightsError
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = limits.DESCRIPTION_BYTES
 """Largest file that is read as a description; the package's own have up to 4 kB."""
-MAX_LAYERS = 2000
-MAX_VALUES = 1000
+MAX_LAYERS = limits.DESCRIPTION_LAYERS
+MAX_VALUES = limits.DESCRIPTION_VALUES
 """Most values of one layer's arguments, lists in lists counted through (anchors can repeat a list within itself)."""
 WORD = re.compile(r"[A-Za-z][\w\-]{0,63}")
 """A name of a class, an option or a local of the package's parser: nothing that can be evaluated to more than

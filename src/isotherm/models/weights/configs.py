@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from isotherm import limits
 from isotherm.errors import AdapterError, WeightsError
 from isotherm.models.weights.config_words import (
     ALLOWED,
@@ -32,9 +33,9 @@ from isotherm.models.weights.config_words import (
 )
 from isotherm.models.weights.permission import Say, authorise, to_stderr
 
-MAX_BYTES = 20_000_000
+MAX_BYTES = limits.NAMES_BYTES
 """Largest configuration that is read; one with the names of 21,000 classes has two million."""
-MAX_DEPTH = 20
+MAX_DEPTH = limits.CONFIG_DEPTH
 
 
 def read_checked(

@@ -68,7 +68,7 @@ def open_weights(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pickle protocols: what matters is an error below
         try:
-            with fpath.open("rb") as opened:  # not the path, whose suffix would choose another reader
+            with _Bounded(io.FileIO(fpath)) as opened:  # not the path, whose suffix would choose another reader
                 loaded = torch.load(opened, map_location="cpu", weights_only=True)
         except Exception as error:  # hostile bytes raise anything at all
             objects = unsafe_globals(fpath, str(error))
@@ -142,6 +142,16 @@ def unfetched(name: str, why: str) -> WeightsError:
         f"{what}, pass the path of a state dict, or weights='none' for random ones",
         command_line=f"{what}, give a file as --weights, or --weights none for random ones",
     )
+
+
+class _Bounded(io.BufferedReader):
+    """A file from which no more bytes are asked for than it has: Python would ask for the memory of all of them."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file."""
+        if size is not None and size > 1 << 20:
+            size = min(size, os.fstat(self.fileno()).st_size - self.tell())
+        return super().read(size)
 
 
 def _with_key(fpath: Path, key: str | None) -> tuple[Path, str | None]:

@@ -90,7 +90,9 @@ def foreign(head: bytes, fpath: Path) -> Foreign | None:
         return Foreign("a web page, as a download that needed a login gives", "download the file itself")
     if head[4:8] == b"TFL3":
         return TFLITE
-    if 0x81 <= head[0] <= 0x8F and 0xA0 <= head[1] <= 0xBF:  # a short mapping whose first key is a short text
+    if (
+        len(head) > 1 and 0x81 <= head[0] <= 0x8F and 0xA0 <= head[1] <= 0xBF
+    ):  # a short mapping whose first key is a short text
         return FLAX
     return SUFFIXES.get(fpath.suffix.lower())
 

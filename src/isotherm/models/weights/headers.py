@@ -6,9 +6,10 @@ import os
 import stat
 from pathlib import Path
 
+from isotherm import limits
 from isotherm.errors import WeightsError
 
-MAX_HEADER_BYTES = 100_000_000
+MAX_HEADER_BYTES = limits.HEADER_BYTES
 """Largest safetensors header, as in the format's own reader."""
 
 

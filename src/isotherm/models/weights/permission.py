@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from isotherm.atomic import atomic_write
-from isotherm.errors import IsothermError, WeightsError
+from isotherm.errors import InputError, IsothermError, WeightsError
+from isotherm.untrusted.plain import read_json
 
 FORMAT = "isotherm.permission/1"
 Say = Callable[[str], None]
@@ -45,13 +46,13 @@ def allowed_files() -> dict[str, str]:
     """
     fpath = permissions_fpath()
     try:
-        record = json.loads(fpath.read_text("utf-8"))
+        record = read_json(fpath)
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']!r}")
         return {str(path): str(entry["sha256"]) for path, entry in record["files"].items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"the record of allowed files {fpath} cannot be read ({type(error).__name__}: {error}); delete it and allow them again"
         ) from error
@@ -101,7 +102,7 @@ def authorise(fpath: Path, sha256: str, allow_code: str | os.PathLike[str] | Non
 def _remember(where: str, sha256: str) -> None:
     fpath = permissions_fpath()
     try:
-        files = json.loads(fpath.read_text("utf-8"))["files"] if allowed_files() else {}
+        files = read_json(fpath)["files"] if allowed_files() else {}
     except WeightsError:
         files = {}  # damaged: what the user says now counts, the rest is asked again
     files[where] = {"sha256": sha256, "allowed_at": datetime.now(UTC).isoformat(timespec="seconds")}

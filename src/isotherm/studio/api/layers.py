@@ -23,6 +23,7 @@ from isotherm.studio.requests import model_options
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.studio import Studio
 from isotherm.studio.work.workroom import ANSWER_S, Busy
+from isotherm.untrusted.plain import read_json
 from isotherm.version import __version__
 
 SOON_S = 2.0
@@ -46,14 +47,14 @@ def routes(studio: Studio) -> APIRouter:
         options = model_options(name, studio.models)
         fpath = studio.dpath / "layers" / f"{hashlib.sha256(f'{__version__} {name}'.encode()).hexdigest()}.json"
         if fpath.is_file():
-            return json.loads(fpath.read_bytes())
+            return read_json(fpath)
         try:
             return _kept(fpath, studio.room.ask("layers", options, begin_s=SOON_S))
         except Busy:
             if not turn.acquire(timeout=ANSWER_S):
                 raise
         try:
-            return json.loads(fpath.read_bytes()) if fpath.is_file() else _kept(fpath, _beside(options))
+            return read_json(fpath) if fpath.is_file() else _kept(fpath, _beside(options))
         finally:
             turn.release()
 

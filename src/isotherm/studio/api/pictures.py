@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
+from isotherm import limits
 from isotherm.data.picture_formats import PICTURE_SUFFIXES, format_of, guess_of
 from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
@@ -22,7 +23,7 @@ from isotherm.studio.studio import Studio
 
 SHOWN = "shown"
 """The folder, in the studio's, of pictures as every browser shows them; they can be made again."""
-MOST_BYTES = 64 << 20
+MOST_BYTES = limits.SENT_PICTURE_BYTES
 """Of one picture."""
 SHOWN_SIDE, THUMB_SIDE = 2560, 160
 """The longer side of what the page shows, in pixels at most."""

@@ -11,9 +11,10 @@ from fastapi import Request
 from pydantic import Field
 from pydantic.config import JsonDict
 
+from isotherm import limits
 from isotherm.studio.api.refusals import Refused
 
-MOST_DEPTH = 12
+MOST_DEPTH = limits.REQUEST_DEPTH
 """Lists and objects within each other, in a request."""
 LARGEST = 1 << 63
 """Whole numbers from here on are refused: no database and no option has them."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi.responses import JSONResponse
 
+from isotherm import limits
 from isotherm.studio.asgi import App, Message, Receive, Scope, Send
 
-MOST_BYTES = 8 << 20
+MOST_BYTES = limits.REQUEST_BYTES
 """Of a body in JSON; the largest one is what is drawn on the pictures of a run."""
 FILES = frozenset({"/api/pictures", "/api/videos", "/generate_heatmap"})
 """Addresses that count what comes themselves, and write it to the disk."""

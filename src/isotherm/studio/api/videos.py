@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from isotherm import limits
 from isotherm.data.video_formats import SUFFIX_OF, video_form
 from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
@@ -21,7 +22,7 @@ from isotherm.studio.requests import file_names
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.studio import Studio
 
-MOST_BYTES = 512 << 20
+MOST_BYTES = limits.SENT_VIDEO_BYTES
 """Of one video."""
 MOST_SECONDS = 3600.0
 SHOWN_SIDE = 1280

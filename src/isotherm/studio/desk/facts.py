@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -11,12 +10,13 @@ from typing import Any, get_args
 import torch
 
 from isotherm import methods
-from isotherm.errors import IsothermError
+from isotherm.errors import InputError, IsothermError
 from isotherm.jobs.open_model import DEFAULT
 from isotherm.jobs.options import AUTO
 from isotherm.models.choose import family_of_name
 from isotherm.models.ultralytics.vocabulary import lacks_classes
 from isotherm.relevance.method import Subject
+from isotherm.untrusted.plain import read_object
 
 KINDS = {
     "scenes": "classifier",
@@ -75,10 +75,11 @@ def _kind(family: str, name: str) -> str:
 def _gives_maps(folder: Path) -> bool:
     """Whether a folder holds a model of depth or of poses; of a name on a hub nobody knows before it is loaded."""
     try:
-        known = json.loads((folder / "config.json").read_text())["architectures"]
-        return any(str(one).endswith(("ForDepthEstimation", "ForPoseEstimation")) for one in known)
-    except (OSError, ValueError, KeyError, TypeError):
+        known = read_object(folder / "config.json").get("architectures")
+    except (FileNotFoundError, InputError):
         return False
+    named = known if isinstance(known, list) else []
+    return any(str(one).endswith(("ForDepthEstimation", "ForPoseEstimation")) for one in named)
 
 
 def method_facts() -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,11 @@ def _heatmap(folder: Path, index: int, one: dict[str, Any], view: dict[str, Any]
         return Heatmap.load(folder / raw)
     with view_path(folder, index, ".f16").open("rb") as file:
         file.seek(one["offset"])
-        halves = np.frombuffer(file.read(one["bytes"]), "<f2").astype(np.float32).reshape(one["h"], one["w"])
+        halves = (
+            np.frombuffer(file.read(min(one["bytes"], os.fstat(file.fileno()).st_size)), "<f2")
+            .astype(np.float32)
+            .reshape(one["h"], one["w"])
+        )
     to_cells = torch.tensor([*one["m"], 0.0, 0.0, 1.0], dtype=torch.float64).reshape(3, 3)
     x0, y0, x1, y1 = one["limits"]
     frame = Frame(

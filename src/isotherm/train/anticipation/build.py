@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from isotherm import limits
 from isotherm.errors import OptionError
 from isotherm.gaze.fusion.choose import fusion_from
 from isotherm.gaze.model import AnticipationConfig, AnticipationModel
@@ -22,6 +23,7 @@ from isotherm.models.transformers.vjepa2.build import make_vjepa2, open_vjepa2
 from isotherm.models.transformers.vjepa2.original import load_original
 from isotherm.train.anticipation.clip_data import ClipBatch
 from isotherm.train.recipe import from_plain
+from isotherm.untrusted.networks import counted
 
 FILE = HeadedFile(
     format="isotherm.anticipation/1",
@@ -208,7 +210,11 @@ def open_anticipation(fpath: str | os.PathLike[str]) -> TrainedAnticipation:
     with FILE.reading(fpath):
         choice = from_plain(AnticipationChoice, read.header["choice"], where=str(fpath))
         classes = {name: tuple(words) for name, words in read.header["classes"].items()}
-        model = make_anticipation(choice, classes, rate_hz=read.header["rate_hz"])
+        there = sum(value.numel() for value in read.tensors.values())
+        # a random one is all in the file, another one has a name or a file of its own that says how large it is
+        own = choice.backbone == "random" and not choice.weights
+        with counted(there + limits.PARAMETERS if own else None):
+            model = make_anticipation(choice, classes, rate_hz=read.header["rate_hz"])
         missing, strange = model.load_state_dict(read.tensors, strict=False)
         frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
         if strange or set(missing) - frozen:

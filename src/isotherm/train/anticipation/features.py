@@ -21,6 +21,7 @@ from isotherm.progress import Say, silent
 from isotherm.train.anticipation.build import MEAN, STD, normalised
 from isotherm.train.anticipation.clip_data import ClipBatch, ClipData
 from isotherm.train.anticipation.videos import VideoClips
+from isotherm.untrusted.arrays import read_array
 
 TIMES = "times.npy"
 """Beside the features: when the frames of every clip are shown, which its gaze is read by."""
@@ -120,8 +121,8 @@ class FeatureClips:
         """(n, t) counted from the end of each clip; NaN where a clip cannot be read."""
         fpath = self.cache.dpath / TIMES
         if fpath.is_file():
-            read = np.load(fpath)
-            if read.shape == (len(self), self.frames):
+            read = read_array(fpath)
+            if read.shape == (len(self), self.frames) and read.dtype == np.float64:
                 return torch.from_numpy(read)
         whole = torch.full((len(self), self.frames), torch.nan, dtype=torch.float64)
         for i in range(len(self)):  # a cache that was begun by another process has no times of its first clips

@@ -25,6 +25,7 @@ from isotherm.models.choose import open_with
 from isotherm.train.grounding.objective import GroundingObjective
 from isotherm.train.peft import Lora, adapt_blocks
 from isotherm.train.recipe import from_plain
+from isotherm.untrusted.networks import counted
 from isotherm.vlm.batch import BatchedView
 
 FORMAT = "isotherm.grounding/1"
@@ -144,7 +145,8 @@ def make_grounding(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(choice.seed + 1)
         try:
-            head: Head = HEADS[choice.head](dim, outputs.channels, **options)  # type: ignore[abstract]
+            with counted():
+                head: Head = HEADS[choice.head](dim, outputs.channels, **options)  # type: ignore[abstract]
         except TypeError as error:
             raise OptionError(f"head_options are {dict(choice.head_options)}: {error}") from error
         return GroundingModel(
@@ -289,9 +291,9 @@ def _opened(path: Path, model: GroundingModel | None) -> TrainedGrounding:
             "facts": dict(header["facts"]),
         }
         change = header["instruction_change"]
-    if model is None:
-        model = make_grounding(choice, outputs, probes=None)
-        model.instruction_change = change
+        if model is None:
+            model = make_grounding(choice, outputs, probes=None)
+            model.instruction_change = change
     FILE.fill(model, _fitting(weights.tensors, model), path, spare=_spare(model))
     return TrainedGrounding(model=model.eval(), choice=choice, objective=objective, outputs=outputs, **rest)
 

@@ -22,6 +22,7 @@ from isotherm.frame import Frame, Size
 from isotherm.headed import HeadedFile
 from isotherm.models.backbone import Backbone, ConvBackbone, ConvBackboneConfig
 from isotherm.ops.flatness import stands_out
+from isotherm.untrusted.networks import built
 
 FILE = HeadedFile(
     format="isotherm.heatmap_detector/1",
@@ -232,6 +233,7 @@ def load_detector(fpath: str | os.PathLike[str]) -> HeatmapDetector:
     file = FILE.read(fpath)
     with FILE.reading(fpath):
         lists = {key: tuple(file.header[key]) for key in ("names", "size", "widths")}
-        model = HeatmapDetector(HeatmapDetectorConfig(**{**file.header, **lists}))
+        config = HeatmapDetectorConfig(**{**file.header, **lists})
+        model = built(lambda: HeatmapDetector(config), lambda bare: FILE.check_fit(bare, file.tensors, fpath))
     FILE.fill(model, file.tensors, fpath)
     return model.eval()

@@ -19,6 +19,7 @@ from isotherm.errors import OptionError
 from isotherm.frame import Size
 from isotherm.headed import HeadedFile
 from isotherm.models.shared.preprocess import Preprocess
+from isotherm.untrusted.networks import built
 
 FILE = HeadedFile(
     format="isotherm.scene_classifier/1",
@@ -121,7 +122,8 @@ def load_scene_net(fpath: str | os.PathLike[str]) -> SceneNet:
     file = FILE.read(fpath)
     with FILE.reading(fpath):
         lists = {key: tuple(file.header[key]) for key in ("names", "size", "widths")}
-        model = SceneNet(SceneNetConfig(**{**file.header, **lists}))
+        config = SceneNetConfig(**{**file.header, **lists})
+        model = built(lambda: SceneNet(config), lambda bare: FILE.check_fit(bare, file.tensors, fpath))
     FILE.fill(model, file.tensors, fpath)
     return model.eval()
 

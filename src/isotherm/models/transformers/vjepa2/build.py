@@ -9,6 +9,7 @@ import torch
 
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.load import need_transformers, open_config, open_model
+from isotherm.untrusted.plain import first_line
 
 
 def make_vjepa2(config: Any, *, seed: int) -> Any:
@@ -30,7 +31,10 @@ def make_vjepa2(config: Any, *, seed: int) -> Any:
         strangers = sorted(set(config) - known)
         if strangers:
             raise OptionError(f"a V-JEPA 2 has no setting {', '.join(strangers)}; it has {', '.join(sorted(known))}")
-        config = VJEPA2Config(**config)
+        try:
+            config = VJEPA2Config(**config)
+        except Exception as error:  # transformers checks values in its own words, by errors of another package
+            raise OptionError(f"settings of a V-JEPA 2 do not fit one another ({first_line(error)})") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return VJEPA2Model(config).eval()

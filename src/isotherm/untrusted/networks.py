@@ -1,0 +1,85 @@
+"""Networks that are built as a file describes them: how large one would be is seen before memory is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+
+from isotherm import limits
+
+Built = TypeVar("Built")
+
+
+def built(build: Callable[[], Built], check: Callable[[Built], object]) -> Built:
+    """What a function builds, built once without memory and then again with it.
+
+    Args:
+        build: makes modules; the same whenever it is called.
+        check: raises where what was built without memory does not fit the file.
+
+    Raises:
+        ValueError: it has more modules than a file may ask for, see :mod:`isotherm.limits`.
+
+    Example:
+        >>> def refuse(layer):
+        ...     raise ValueError(f"the file has no weights of {tuple(layer.weight.shape)}")
+        >>> built(lambda: torch.nn.Linear(1 << 30, 1 << 30), refuse)
+        Traceback (most recent call last):
+        ValueError: the file has no weights of (1073741824, 1073741824)
+    """
+    with torch.device("meta"), counted(None):
+        check(build())
+    return build()
+
+
+@contextmanager
+def counted(most: int | None = limits.PARAMETERS) -> Iterator[None]:
+    """While the block builds modules, it is ended where they are too many, or hold too many numbers.
+
+    A module is counted before its numbers are first written, so that memory that was promised is not taken yet.
+
+    Args:
+        most: numbers; None: any number of them.
+
+    Raises:
+        ValueError: it was ended.
+    """
+    thread, count, numbers = threading.get_ident(), 0, 0
+
+    def one_more() -> None:
+        nonlocal count
+        count += 1
+        if count > limits.MODULES:
+            raise ValueError(f"a network of more than {limits.MODULES} modules; no file of ours describes such a one")
+
+    def of_module(module: nn.Module, name: str, inner: Any) -> None:
+        if threading.get_ident() == thread:
+            one_more()
+
+    def of_parameter(module: nn.Module, name: str, value: Any) -> None:
+        nonlocal numbers
+        if threading.get_ident() != thread or value is None:
+            return
+        one_more()
+        numbers += value.numel()
+        if most is not None and numbers > most:
+            raise ValueError(f"a network of more than {most} numbers; the file holds and describes fewer")
+
+    handles = (
+        register_module_module_registration_hook(of_module),
+        register_module_parameter_registration_hook(of_parameter),
+    )
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
