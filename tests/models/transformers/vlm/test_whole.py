@@ -28,7 +28,7 @@ from rigs.vlm_whole import blip, git, idefics, kosmos_2_5, mllama
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("make", [florence2, kosmos_2, t5gemma2])
+@pytest.mark.parametrize("make", [florence2, kosmos_2, *wide([t5gemma2])])
 def test_what_is_read_is_what_the_model_says_and_covered_pixels_lie_on_what_they_hide(make):
     model, processor = make()
     view = vlm_view(model, processor)
