@@ -61,15 +61,15 @@ def inverse_mean(mean, sigma, length):
 
 
 def least_squares(peak, start, sigma):
-    """(x, y) of the Gaussian with the least squared error, by SciPy over every cell; sigma None: fitted too."""
+    """(x, y) of the Gaussian with the least squared error, by SciPy over every cell; sigma None: it and a background are fitted."""
     from scipy.optimize import least_squares as solve
 
     h, w = peak.shape
 
     def residual(q):
-        return (
-            q[0] * gaussian_map(q[1], q[2], q[3] if sigma is None else sigma, q[3] if sigma is None else sigma, h, w)
-            - peak
-        ).ravel()
+        width, level = (sigma, 0.0) if sigma is not None else q[3:]
+        return (level + q[0] * gaussian_map(q[1], q[2], width, width, h, w) - peak).ravel()
 
-    return solve(residual, [1.0, *start] + ([1.5] if sigma is None else []), xtol=1e-12, ftol=1e-14, gtol=1e-12).x[1:3]
+    return solve(residual, [1.0, *start] + ([1.5, 0.0] if sigma is None else []), xtol=1e-12, ftol=1e-14, gtol=1e-12).x[
+        1:3
+    ]

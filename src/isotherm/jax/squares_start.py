@@ -10,19 +10,28 @@ from isotherm.jax.module import Array, jnp, matmul, widest
 from isotherm.ops.squares import BEYOND
 
 
-def start(window: Array, at_largest: Array, sigma: Array | None, measure: Callable[..., Any]) -> tuple[Array, Array]:
+def start(
+    window: Array, at_largest: Array, sigma: Array | None, measure: Callable[..., Any], *, background: bool
+) -> tuple[Array, Array]:
     """A plane (or, without sigma, a paraboloid) through ln W, weighted by W^2; the largest cell where that fits better.
 
     Args:
         window: (m, kh, kw) parts of maps, of largest value 1.
         at_largest: (m, 2) their largest cells' centres.
         sigma: (m, 2) in cells, or None.
-        measure: how well Gaussians fit; its result has a ``gain``.
+        measure: how well Gaussians of known sigma fit; its result has a ``gain``.
+        background: whether the side that is farthest below the peak is taken off as the ground.
 
     Returns:
         Places and sigmas, each (m, 2), in cells from the windows' corners.
     """
     kh, kw = window.shape[-2:]
+    half = 0.5
+    if background:
+        sides = window[:, 0], window[:, -1], window[..., 0], window[..., -1]
+        ground = jnp.min(jnp.stack([jnp.mean(side, axis=-1) for side in sides]), axis=0)
+        window = window - ground[:, None, None]
+        half = jnp.max(window, axis=(-2, -1), keepdims=True) / 2
     # float64 where it is switched on: the weights fall by orders of magnitude from cell to cell
     wide = widest(window.dtype)
     values = jnp.maximum(window.astype(wide), 0)
@@ -56,7 +65,7 @@ def start(window: Array, at_largest: Array, sigma: Array | None, measure: Callab
     normal = normal + 1e-14 * diagonal[:, :, None] * jnp.eye(len(rows), dtype=wide)
     fitted = jnp.linalg.solve(normal, right[:, :, None])[..., 0]
     if sigma is None:
-        area = jnp.sum((window >= 0.5).astype(wide), axis=(-2, -1)) / (2 * math.pi * math.log(2))
+        area = jnp.sum((window >= half).astype(wide), axis=(-2, -1)) / (2 * math.pi * math.log(2))
         roughly = jnp.maximum(jnp.sqrt(area), 0.5)
         curved = fitted[:, 3] < 0
         width = jnp.where(curved, jnp.sqrt(-0.5 / jnp.where(curved, fitted[:, 3], -1.0)), roughly)
@@ -69,7 +78,5 @@ def start(window: Array, at_largest: Array, sigma: Array | None, measure: Callab
     # the largest cell may be an end of the raster and the centre well beyond it
     move = jnp.clip(jnp.where(usable, move, 0.0), -(BEYOND * s + 2), BEYOND * s + 2).astype(window.dtype)
     s, plain = s.astype(window.dtype), plain.astype(window.dtype)
-    better = (measure(window, at_largest + move, s, True).gain >= measure(window, at_largest, plain, True).gain)[
-        :, None
-    ]
+    better = (measure(window, at_largest + move, s).gain >= measure(window, at_largest, plain).gain)[:, None]
     return jnp.where(better, at_largest + move, at_largest), jnp.where(better, s, plain)
