@@ -8,7 +8,9 @@ AUC: of the enlarged map's pixels, on the shapes that count against all else; ot
 the noise, whatever is asked, lies on shapes, too (the row "contrast": how far each patch is from the mean patch). drop: by how much log p of the answer falls when the strongest quarter of
 the tokens is seen by nobody.
 
-RISE has 64 masks here. The usual script is what is copied from page to page: the last vision block's activations weighted by their mean gradient of the largest
+``--only propagation,occlusion`` measures the rows of these methods and of random weights, and leaves the others as they are kept.
+
+RISE has 64 masks here, and occlusion is asked for one score, as it takes a pass for each of 144 cells. The usual script is what is copied from page to page: the last vision block's activations weighted by their mean gradient of the largest
 logit, patches in the order in which the processor lists them. Random weights: the best method on the model with all weights randomised.
 """
 
@@ -86,10 +88,11 @@ def auc(values: Tensor, positive: Tensor) -> float:
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
-def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
-    """Figures of every row for one trained model."""
+def of_seed(seed: int, kind: str, count: int, only: tuple[str, ...] = ()) -> dict[str, dict[str, float]]:
+    """Figures of every row for one trained model, or of the rows of some methods and of random weights."""
     from isotherm.metrics.randomisation import randomised
     from isotherm.vlm import methods
+    from isotherm.vlm.choose import answer_methods
     from isotherm.vlm.fills import filled
     from isotherm.vlm.guards import guarded
     from isotherm.vlm.question import Question
@@ -105,6 +108,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         methods.GradientActivation(centre=False, name="gradient_activation, not centred"),
         methods.AttentionGradient(queries="answer", name="attention_gradient, the answer's rows"),
     ]
+    every = [m for m in every if not only or m.name in only]
     needs = frozenset().union(*(m.needs for m in every))
     rows: dict[str, list[dict[str, float]]] = {}
     generator = torch.Generator().manual_seed(seed)
@@ -125,23 +129,13 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         for name, score in scores.items():
             (trace,) = record(question, score(question), needs)
             for method in every:
+                if method.name == "occlusion" and name != BEST[kind][1]:
+                    continue
                 keep(f"{method.name} | {name}", squared(guarded(method, [trace])[0][0]), q, plain)
-        keep("random", torch.rand(6, 6, generator=generator), q, plain)
-        keep(
-            "centre",
-            -torch.cartesian_prod(torch.arange(6.0) - 2.5, torch.arange(6.0) - 2.5).norm(dim=-1).view(6, 6),
-            q,
-            plain,
-        )
-        apart = question.prompt.inputs["pixel_values"] - question.prompt.inputs["pixel_values"].mean(0)
-        keep("contrast", apart.norm(dim=-1).view(36, 4).mean(1).view(6, 6), q, plain)
-        keep("oracle", F.avg_pool2d(torch.from_numpy(q.evidence).float()[None, None], 8)[0, 0], q, plain)
-        keep("usual script", usual_script(view.model, dict(question.prompt.inputs)), q, plain)
-        keep(
-            "usual script, right order", usual_script(view.model, dict(question.prompt.inputs), ordered=True), q, plain
-        )
+        for row, cells in {} if only else references(view, question, q, generator).items():
+            keep(row, cells, q, plain)
         method, score = BEST[kind]
-        chosen = next(m for m in every if m.name == method)
+        chosen = answer_methods()[method]
         with randomised(view.model, 1.0, seed=seed):
             other = Question.of(view, question.prompt)
             (trace,) = record(other, scores[score](question), chosen.needs)
@@ -149,6 +143,21 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         keep("random weights", shuffled, q, plain)
     view.model.zero_grad(set_to_none=True)
     return {row: {f: statistics.fmean(v[f] for v in values) for f in FIGURES} for row, values in rows.items()}
+
+
+def references(view: Any, question: Any, q: Any, generator: torch.Generator) -> dict[str, Tensor]:
+    """What a map has to be better than, and what it could be at best."""
+    inputs = dict(question.prompt.inputs)
+    apart = inputs["pixel_values"] - inputs["pixel_values"].mean(0)
+    middle = torch.arange(6.0) - 2.5
+    return {
+        "random": torch.rand(6, 6, generator=generator),
+        "centre": -torch.cartesian_prod(middle, middle).norm(dim=-1).view(6, 6),
+        "contrast": apart.norm(dim=-1).view(36, 4).mean(1).view(6, 6),
+        "oracle of tokens": F.avg_pool2d(torch.from_numpy(q.evidence).float()[None, None], 8)[0, 0],
+        "usual script": usual_script(view.model, inputs),
+        "usual script, right order": usual_script(view.model, inputs, ordered=True),
+    }
 
 
 def kept(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
@@ -198,8 +207,24 @@ def main(*, quick: bool = False) -> None:
         insert(PAGE, "vlm", "\n".join(texts))
 
 
+def renew(only: tuple[str, ...]) -> None:
+    """Measure some rows, and write the tables with them and with the others that are kept."""
+    threads(1)
+    fpath = Path(__file__).parent / "results" / "vlm.json"
+    before = json.loads(fpath.read_text())
+    tasks = [(seed, kind, before["pictures"], only) for kind in KINDS for seed in before["seeds"]]
+    with multiprocessing.get_context("spawn").Pool(2, initializer=threads, initargs=(1,)) as pool:
+        measured = pool.starmap(of_seed, tasks, chunksize=1)
+    for (seed, kind, *_), rows in zip(tasks, measured, strict=True):
+        before["kinds"][kind][before["seeds"].index(seed)].update(rows)
+    write("vlm", {name: before[name] for name in ("kinds", "pictures", "seeds")}, quick=False)
+    insert(PAGE, "vlm", "\n".join(as_table(kind, rows, before["pictures"]) for kind, rows in before["kinds"].items()))
+
+
 if __name__ == "__main__":
-    if "--again" in sys.argv:  # the tables from the figures that are kept
+    if "--only" in sys.argv:
+        renew(tuple(sys.argv[sys.argv.index("--only") + 1].split(",")))
+    elif "--again" in sys.argv:  # the tables from the figures that are kept
         kept = json.loads((Path(__file__).parent / "results" / "vlm.json").read_text())
         insert(PAGE, "vlm", "\n".join(as_table(kind, rows, kept["pictures"]) for kind, rows in kept["kinds"].items()))
     else:
