@@ -15,6 +15,7 @@ from isotherm.train.keypoint_run import recipe_from, train_run
 from isotherm.train.keypoints import train_keypoints
 from isotherm.train.run_folder import RunFolder, read_figures
 from rigs.dots import CONFIG, dots, model
+from rigs.no_compiler import NO_COMPILER
 
 SCRIPT = """
 import os
@@ -64,7 +65,7 @@ def train_groups(worker, run):
 
 def test_two_processes_train_what_one_trains(tmp_path, programs):
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
+    script.write_text(NO_COMPILER + SCRIPT.format(tests=str(Path(__file__).parents[1])))
     # the first of the two finds torch imported; the second is started by it, from the file
     program = f"import sys; sys.argv[0] = {str(script)!r}; exec(open(sys.argv[0]).read())"
     two_of_them = programs.start(program, [str(tmp_path / "run2-")], cwd=tmp_path)

@@ -23,6 +23,7 @@ from isotherm.jobs.train.recipe_modules import recipe_module
 from isotherm.runs.read import list_runs, read_run
 from isotherm.train import ray_tune
 from isotherm.train.sweep import read_sweep, trial_dpath, trials_of
+from rigs.no_compiler import NO_COMPILER
 from rigs.trials_in_here import TrialsInHere
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own code
@@ -42,16 +43,6 @@ values:
   training.rate: [1e-3]
 at_once: 2
 """
-
-
-NO_COMPILER = """
-import sys
-from types import ModuleType
-compiler = sys.modules["torch._dynamo"] = ModuleType("torch._dynamo")
-compiler.disable, compiler.graph_break = lambda function, *_, **__: function, lambda *_, **__: None
-"""
-"""What a program that trains starts with: torch's optimisers load its compiler to say that it leaves them alone, which
-is a third of the time."""
 
 
 @pytest.fixture(scope="module", autouse=True)
