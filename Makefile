@@ -52,6 +52,8 @@ bench: $(READY)
 
 # a million changed inputs of all readers; Ctrl-C ends it, and the same command goes on
 fuzz: $(READY)
+	@$(BIN)/python -c 'import atheris' 2> /dev/null || VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --python $(BIN)/python atheris==3.0.0 || \
+	  echo "going on without atheris, which does not install here: inputs are not guided by coverage"
 	nice -n 15 $(BIN)/python -m bench.fuzz
 
 docs: $(READY)

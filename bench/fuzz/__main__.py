@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.fuzz.guided import IS_THERE, guided_work
 from bench.fuzz.reader import Reader
 from bench.fuzz.readers import READERS
 from bench.fuzz.state import State, plain_name
@@ -44,6 +45,9 @@ def main(words: list[str] | None = None) -> int:
     readers = [reader for reader in READERS if not options.names or reader.name in options.names]
     if options.each is not None:
         return _each(readers, options.each, options.corpus)
+    print(
+        "guided by coverage in every second slice" if IS_THERE else "not guided by coverage: atheris is not installed"
+    )
     state = State(WORK, fresh=options.fresh)
     until = time.monotonic() + options.seconds
     try:
@@ -92,6 +96,7 @@ def _rounds(readers: list[Reader], state: State, inputs: int, until: float, slic
                 reader,
                 seeds[reader.name],
                 pool=state.pool(reader.name),
+                guided=guided_work if IS_THERE and number % 2 and not reader.slow else None,
                 seed=f"{reader.name} {number}",
                 inputs=1_000_000,
                 seconds=slice_s,

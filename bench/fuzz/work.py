@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
@@ -142,9 +142,21 @@ def tried_freely(reader: Reader, folder: Path, data: bytes) -> None:
 
 
 def apart(
-    reader: Reader, seeds: Sequence[bytes], *, seed: str, inputs: int, seconds: float, pool: Sequence[bytes] = ()
+    reader: Reader,
+    seeds: Sequence[bytes],
+    *,
+    seed: str,
+    inputs: int,
+    seconds: float,
+    pool: Sequence[bytes] = (),
+    guided: Callable[..., None] | None = None,
 ) -> Slice:
-    """The same in a forked process; one that dies or hangs is a fault of the input that it was reading."""
+    """The same in a forked process; one that dies or hangs is a fault of the input that it was reading.
+
+    Args:
+        reader, seeds, seed, inputs, seconds, pool: as of :func:`work`.
+        guided: works in its place, see :mod:`bench.fuzz.guided`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
@@ -153,6 +165,10 @@ def apart(
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 2)
         try:
+            if guided is not None:
+                number = int(hashlib.sha256(seed.encode()).hexdigest()[:7], 16)
+                where = folder / "in"
+                guided(reader, seeds, seed=number, seconds=seconds, folder=where, pool=pool, send=theirs.send)
             theirs.send(work(reader, seeds, seed=seed, inputs=inputs, seconds=seconds, folder=folder / "in", pool=pool))
         except BaseException as error:
             theirs.send(f"{type(error).__name__}: {error}")

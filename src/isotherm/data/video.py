@@ -286,6 +286,8 @@ class opened:
                 raise InputError(f"{self.source} has no picture track; expected a video")
             stream = self.container.streams.video[0]
             context = stream.codec_context
+            if context is None:
+                raise InputError(f"{self.source} has a picture track of a form that is not known; check it in a player")
             if context.width * context.height > self.max_pixels:
                 raise _too_large(f"{self.source} is", context.width, context.height, "", self.max_pixels)
             stream.thread_type = "AUTO"
