@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 
 from bench.fuzz.reader import Reader, written
+from isotherm import open_model
 from isotherm.grounding.outputs import Outputs
 from isotherm.models.own.trained_here import file_of
 from isotherm.models.ultralytics.description import read_description
@@ -133,6 +134,43 @@ head:
 """
 
 
+def _vit(folder: Path) -> None:
+    """A model of transformers of a few kilobytes, as a folder."""
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+    disable_progress_bar()
+    set_verbosity_error()
+
+    config = ViTConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=16, patch_size=8
+    )
+    ViTForImageClassification(config).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder)
+
+
+def _of_vit(name: str) -> Callable[[Path], list[bytes]]:
+    def seeds(folder: Path) -> list[bytes]:
+        _vit(folder)
+        return [(folder / name).read_bytes()]
+
+    return seeds
+
+
+def _folder_reader(name: str, fname: str) -> Reader:
+    return Reader(
+        name=name,
+        sources=("models/transformers/load.py", "models/weights/configs.py"),
+        form="json",
+        call=lambda path: open_model(str(path.parent)),
+        fname=fname,
+        prepare=_vit,
+        seeds=_of_vit(fname),
+        slow=True,
+        names_file=False,  # of a folder
+    )
+
+
 def _allowed(path: Path) -> None:
     os.environ["ISOTHERM_HOME"] = str(path.parent)
     try:
@@ -142,6 +180,8 @@ def _allowed(path: Path) -> None:
 
 
 READERS = (
+    _folder_reader("folder of transformers", "config.json"),
+    _folder_reader("processor of transformers", "preprocessor_config.json"),
     Reader(
         name="record of what may run code",
         sources=("models/weights/permission.py",),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +24,10 @@ from isotherm.studio.facts_cache import known_facts
 from isotherm.studio.guard import host_name
 from isotherm.studio.requests import file_names, options_of
 from isotherm.studio.store.blobs import checked_id
+from isotherm.studio.store.database import in_words
+from isotherm.studio.store.history import History
 from isotherm.studio.store.lenient_json import LenientJson
+from isotherm.studio.store.query import Query
 from isotherm.studio.view_files import pictures_of
 from isotherm.studio.work.outcome import left_in_order
 from isotherm.untrusted.plain import json_of
@@ -110,11 +115,46 @@ def _read_map(text: str) -> None:
     _map(json_of(text, "an answer"), bytes(24))
 
 
+def _history(path: Path) -> None:
+    with in_words("of the history", path):
+        history = History(path.parent)
+        try:
+            for run in history.search(Query()).runs:
+                history.run(run.id)
+            history.counts()
+            history.choices()
+        finally:
+            history.close()
+
+
+def _histories(folder: Path) -> list[bytes]:
+    history = History(folder, now=lambda: 1e9)
+    run_id = history.add_run("explain", key="k", title="cat.jpg", model="scenes", options=ASKED, command="isotherm")
+    history.annotate(run_id, note="a note", marks=[{"x": 1}])
+    history.tag(run_id, ["good"])
+    history.set_status(run_id, "failed", "why")
+    history.close()
+    with closing(sqlite3.connect(folder / "history.db")) as connection:  # what lies in the log goes into the file
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return [(folder / "history.db").read_bytes()]
+
+
 def _seeds(*contents: Any) -> Callable[[Path], list[bytes]]:
     return lambda folder: [(json.dumps(content) + "\n").encode() for content in contents]
 
 
 READERS = (
+    Reader(
+        name="history of the studio",
+        sources=("studio/store/history.py", "studio/store/database.py", "studio/store/query.py"),
+        form="bytes",
+        call=_history,
+        fname="history.db",
+        fresh=True,
+        slow=True,
+        names_file=False,  # an address without its password is
+        seeds=_histories,
+    ),
     Reader(
         name="body of a request",
         sources=("studio/api/plain.py",),

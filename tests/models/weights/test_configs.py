@@ -368,3 +368,12 @@ def test_a_hub_model_of_timm_is_built_from_what_was_checked(tmp_path, monkeypatc
     with pytest.raises(WeightsError, match="ZeroDivisionError"):
         timm_adapter.load("hf_hub:someone/model@v1")
     assert asked[3:] == [("someone/model", "v1"), (f"hf-hub:someone/model@{'a' * 40}", {"pretrained": True})]
+
+
+@pytest.mark.parametrize(
+    "config", [{"num_hidden_layers": 10**6}, {"depths": [2, 2000]}, {"vision_config": {"depth": 1e30}}]
+)
+def test_layers_that_would_be_built_for_minutes_are_refused(config):
+    with pytest.raises(AdapterError, match="expected at most 1000 layers"):
+        check_config(config, "config.json")
+    check_config({"num_hidden_layers": 80, "depths": [2, 2, 6, 2], "num_attention_heads": 4000}, "config.json")

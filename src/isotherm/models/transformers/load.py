@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from isotherm.errors import AdapterError, MissingExtraError, WeightsError
+from isotherm.errors import AdapterError, IsothermError, MissingExtraError, WeightsError
 from isotherm.models.weights.configs import check_adapter, check_index, check_settings, read_checked
 
 DEFAULT_PROCESSORS = {
@@ -66,7 +66,9 @@ def open_config(name: str, *, allow_code: Any = None) -> Any:
         with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
             (Path(dpath) / "config.json").write_text(json.dumps(settings), "utf-8")  # what was checked is what is read
             config = AutoConfig.from_pretrained(dpath, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except IsothermError:
+        raise
+    except Exception as error:  # what does not fit, the package says by errors of any kind, some of other packages
         raise _translated(name, "configuration", error) from error
     config.name_or_path = name
     return config
@@ -101,7 +103,8 @@ def class_of(config: Any) -> Any:
     """The model class that a configuration was saved with, or the first of the family that has a job here."""
     import transformers
 
-    for architecture in config.architectures or ():
+    named = config.architectures if isinstance(config.architectures, list) else []
+    for architecture in named:
         cls = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
         # the package has functions and pipelines by name as well, and models of other configurations
         if (
@@ -126,7 +129,7 @@ def class_of(config: Any) -> Any:
         if cls is not None:
             return cls[0] if isinstance(cls, tuple) else cls
     raise AdapterError(
-        f"the configuration names {', '.join(map(str, config.architectures or ())) or 'no model class'} of type {config.model_type!r}, which this "
+        f"the configuration names {', '.join(map(str, named)) or 'no model class'} of type {config.model_type!r}, which this "
         "transformers does not have as a classifier of pictures or clips, segmenter, detector or vision-language model"
     )
 
@@ -165,8 +168,6 @@ def _pretrained(model_class: Any, config: Any, source: str, state: Any, dtype: t
     """The model with the weights of a hub name or folder, or with ``state``; the package's loader translates old
     names.
     """
-    from safetensors import SafetensorError
-
     arguments: dict[str, Any] = {
         "pretrained_model_name_or_path": None if state is not None else source,
         "state_dict": state,
@@ -180,7 +181,7 @@ def _pretrained(model_class: Any, config: Any, source: str, state: Any, dtype: t
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a network that cannot be built fails anywhere in it
         raise _translated(source, "weights", error) from error
     missing = sorted(info["missing_keys"])
     if missing:
@@ -201,7 +202,7 @@ def open_processor(name: str) -> Any | None:
     for auto in (AutoProcessor, AutoImageProcessor):
         try:
             processor = auto.from_pretrained(name, trust_remote_code=False)
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except Exception as error:
             last: Exception = error
             continue
         if (

@@ -197,7 +197,15 @@ def settings_of(processor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def described(processor: Any, options: Mapping[str, Any]) -> list[str]:
     """In words what a call with ``options`` makes of a picture: its size, and the rest."""
-    settings = settings_of(processor, options)
+    try:
+        return _described(processor, settings_of(processor, options))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AdapterError(
+            f"the settings of the processor {type(processor).__name__} cannot be read ({error}); were they written by save_pretrained?"
+        ) from error
+
+
+def _described(processor: Any, settings: Mapping[str, Any]) -> list[str]:
     cut = settings["do_center_crop"] and settings["crop_size"]
     size = settings["crop_size"] if cut else settings["size"] if settings["do_resize"] else None
     places = (

@@ -16,6 +16,8 @@ PACKAGES = {
 IMPLEMENTATIONS = {"attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation"}
 OWN_IMPLEMENTATIONS = {"eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm"}
 """Those that are part of transformers and torch; any other may be fetched from the hub and run."""
+LAYERS = re.compile(r"(\w*_)?(num_)?(\w*_)?(layers|blocks|depths?|n_layers?)")
+"""Keys that say how many layers a network has, which would be built one by one."""
 TEXT = {
     "id2label",
     "label2id",

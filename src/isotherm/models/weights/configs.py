@@ -26,6 +26,7 @@ from isotherm.models.weights.config_words import (
     FILES,
     HANDED_ON,
     IMPLEMENTATIONS,
+    LAYERS,
     OWN_IMPLEMENTATIONS,
     PACKAGES,
     TEXT,
@@ -205,10 +206,17 @@ def _check_entry(key: str, value: Any, where: str, named: object, *, handed: boo
         raise _refused(
             named, where, value, "an argument that shapes the network, such as img_size, depth, embed_dim or drop_rate"
         )
+    elif LAYERS.fullmatch(key) and _is_above(value, limits.CONFIG_LAYERS):
+        raise _refused(named, where, value, f"at most {limits.CONFIG_LAYERS} layers")
     elif key == "custom_load" and value:
         raise _refused(named, where, value, "false: weights are read as plain tensors")
     else:
         _check_value(value, where, named, handed=handed or HANDED_ON.fullmatch(key) is not None, depth=depth + 1)
+
+
+def _is_above(value: Any, most: int) -> bool:
+    """Whether a number, or one in a list, is larger."""
+    return any(isinstance(one, int | float) and one > most for one in (value if isinstance(value, list) else [value]))
 
 
 def is_name_inside(value: Any) -> bool:
