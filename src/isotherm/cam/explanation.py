@@ -195,12 +195,12 @@ def explanations(
     targets = attribution.targets
     out = []
     for row, picture in enumerate(pictures):
-        maps = [
+        made = [
             marked(_heatmap(view, attribution, t, m, method, picture, seed), premises)
             for t in torch.nonzero(targets.picture == row).flatten().tolist()
             for m, method in zip(attribution.maps, methods, strict=True)
         ]
-        maps, same = told_apart(maps, len(attribution.maps))
+        maps, same = told_apart(made, len(attribution.maps))
         notes = [*(str(p) for p in premises if p.alarming), *attribution.notes, *same]
         if not maps:
             notes.append(_nothing(attribution.prediction))
