@@ -27,7 +27,7 @@ from isotherm.models.own.black_box import is_black_box
 from isotherm.models.own.family import FAMILY as OWN
 from isotherm.models.own.trained_here import trained_here, words_of
 from isotherm.models.weights.foreign import SUFFIXES, foreign_folder
-from isotherm.models.weights.recognise import recognise
+from isotherm.models.weights.recognise import ModelFile, recognise
 from isotherm.models.without_compiler import without_compiler
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
@@ -114,13 +114,14 @@ def open_with(
         also: the front door's own options, which a misspelt one may have meant.
     """
     if isinstance(model, str | Path):
+        file = _file_of(str(model))
         if not _is_claimed(str(model)):
-            held = held_by(str(model), options, (where_taken or {}).get("seed") or 0)
+            held = held_by(str(model), options, (where_taken or {}).get("seed") or 0, file)
             if held is not None:
                 opened = open_with(held.model, held.left, where_taken=where_taken, also=also)
                 return OpenModel(with_its_name(opened.view, held), f"{held.reason}; {opened.reason}")
         with without_compiler():  # the library that the model is of is imported here
-            family, match = family_of_name(str(model))
+            family, match = _of_checkpoint(file) or family_of_name(str(model))
             load = family.loader()
             taken = inspect.signature(load).parameters
             options = {**options, **{k: v for k, v in (where_taken or {}).items() if k in taken}}
@@ -208,17 +209,27 @@ def family_of_name(name: str) -> tuple[Family, Match]:
         for family in families().values():
             if prefix in (family.name, *family.prefixes):
                 return family, Match(Fit.OWN, f"{rest} from {family.name}, as the prefix says", rest)
-    if (of_ours := trained_here(name)) is not None:
-        return of_ours
-    path = Path(name).expanduser()
-    if path.is_file() and not _is_claimed(name) and (file := recognise(path)).kind in ("ultralytics", "description"):
-        return families()["ultralytics"], Match(Fit.OWN, f"{path.name} is {file.words}", name)
+    if (by_its_file := trained_here(name) or _of_checkpoint(_file_of(name))) is not None:
+        return by_its_file
     surest = _surest(name)
     if surest is None or surest[1].fit == Fit.FALLBACK:
         _check_path(name)
     if surest is None:
         raise _unknown(name)
     return surest
+
+
+def _file_of(name: str) -> ModelFile | None:
+    """What the file of a name is, which is slow of a pickle; None where there is none, or a family claims the name."""
+    path = Path(name).expanduser()
+    return recognise(path) if path.is_file() and not _is_claimed(name) else None
+
+
+def _of_checkpoint(file: ModelFile | None) -> tuple[Family, Match] | None:
+    """The family of a file of ultralytics, and why; None for all other files."""
+    if file is None or file.kind not in ("ultralytics", "description"):
+        return None
+    return families()["ultralytics"], Match(Fit.OWN, f"{file.fpath.name} is {file.words}")
 
 
 def _is_claimed(name: str) -> bool:

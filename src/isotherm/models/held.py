@@ -22,7 +22,7 @@ from isotherm.models.weights.files import open_weights, unallowed, unpickled
 from isotherm.models.weights.fitting import load_fitting
 from isotherm.models.weights.importing import is_import, named_object
 from isotherm.models.weights.permission import authorise
-from isotherm.models.weights.recognise import ModelFile, recognise
+from isotherm.models.weights.recognise import ModelFile
 from isotherm.models.weights.refused import no_model
 
 HOLDS = ("module", "torchscript", "export", "onnx")
@@ -51,28 +51,27 @@ class Held:
     premises: tuple[Premise, ...] = ()
 
 
-def held_by(name: str, options: Mapping[str, Any], seed: int) -> Held | None:
+def held_by(name: str, options: Mapping[str, Any], seed: int, file: ModelFile | None) -> Held | None:
     """The model that a file holds or a function makes; None where a name is neither of them.
 
     Args:
         name: a path, or ``package.module:factory``.
         options: weights, allow_code and device are used here.
         seed: of random weights that a factory makes.
+        file: what the file is that a path leads to; None where there is none.
 
     Raises:
         AdapterError: a file that is no model, with what it is and what to do; a factory that fails.
         WeightsError: it may not be opened, or weights do not fit.
         OptionError: there is no such module or function.
     """
-    path = Path(name).expanduser()
-    if path.is_file():
-        file = recognise(path)
+    if file is not None:
         if file.kind in ("ultralytics", "description"):
             return None
         if file.kind not in HOLDS:
             raise no_model(file)
         model = _opened(file, options.get("allow_code"))
-        return _held(model, path.name, f"{path.name} is {file.words}", options)
+        return _held(model, file.fpath.name, f"{file.fpath.name} is {file.words}", options)
     if not is_import(name):
         return None
     model, premises = _made(name, options.get("weights"), seed)

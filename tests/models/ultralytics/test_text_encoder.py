@@ -16,6 +16,8 @@ from isotherm.data.pictures import read_picture
 from isotherm.errors import WeightsError
 from isotherm.models.ultralytics.prompts import EmbeddingPrompt
 from isotherm.models.ultralytics.view import load
+from isotherm.models.weights import recognise
+from isotherm.models.weights.skeleton import sketch
 from rigs.yoloe_words import ENCODER, SIZE, WEIGHTS, WORDS, encoded, stand_in_for_clip, write_encoder, write_yoloe
 
 PICTURE = "scene-1.jpg"
@@ -46,7 +48,7 @@ def named(labels: list[str]) -> list[tuple[str, str]]:
     return [tuple(label.rsplit(" ", 1)) for label in labels]  # type: ignore[misc]
 
 
-def test_words_become_the_classes_of_what_is_found_in_python_and_on_the_command_line(place, capsys):
+def test_words_become_the_classes_of_what_is_found_in_python_and_on_the_command_line(place, capsys, monkeypatch):
     shown = load(WEIGHTS, class_prompt=EmbeddingPrompt(WORDS, encoded(WORDS)), size=SIZE)
     inputs = shown.prepare([read_picture(PICTURE).array])
     found = shown.find(shown.run(inputs), inputs)
@@ -55,7 +57,10 @@ def test_words_become_the_classes_of_what_is_found_in_python_and_on_the_command_
     ]
     assert {word for word, _ in expected} == set(WORDS)
 
+    looks: list[int] = []
+    monkeypatch.setattr(recognise, "sketch", lambda pickles: looks.append(len(pickles)) or sketch(pickles))
     explained = isotherm.explain(WEIGHTS, PICTURE, classes=",".join(WORDS), size=SIZE, trust="off")
+    assert len(looks) == 1  # what the file is takes as long to see as the model to open
     assert named([one.label for one in explained.maps]) == expected
     assert all(float(one.values.abs().max()) > 0 for one in explained.maps)
 
