@@ -76,7 +76,7 @@ def bound(xy: Tensor, sigma: float, noise: float, *, sigma_known: bool = True) -
 
 
 def measure(count: int) -> dict[str, dict[str, list[float]]]:
-    """Mean errors in cells: decoder -> column -> one per sigma."""
+    """Mean errors in cells: decoder -> column -> one per sigma; of maps that are not ABSENT."""
     generator = torch.Generator().manual_seed(0)
     rows: dict[str, dict[str, list[float]]] = {name: {} for name in [*PEAK, BOUND_FITTED, BOUND, *LOGITS]}
     for sigma in (1.0, 2.0, 3.0):
@@ -90,7 +90,9 @@ def measure(count: int) -> dict[str, dict[str, list[float]]]:
                     (LOGITS, logit_maps(xy, sigma) + scale * LOGIT_NOISE * logit_noise),
                 ):
                     for name, decode in decoders.items():
-                        rows[name].setdefault(column, []).append(float((decode(maps, sigma) - xy).norm(dim=-1).mean()))
+                        rows[name].setdefault(column, []).append(
+                            float((decode(maps, sigma) - xy).norm(dim=-1).nanmean())
+                        )
                 for name, known in ((BOUND, True), (BOUND_FITTED, False)):
                     rows[name].setdefault(column, []).append(
                         bound(xy, sigma, PEAK_NOISE, sigma_known=known) if scale else 0.0

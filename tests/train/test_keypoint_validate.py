@@ -11,10 +11,10 @@ from torch import nn
 from isotherm import targets
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
-from isotherm.decode import coverage
+from isotherm.decode import coverage, scale_covariance
 from isotherm.frame import Frame
 from isotherm.train.keypoint_model import Objective
-from isotherm.train.keypoint_validate import calibrated_scale, judge, matched, ranked, write_extremes
+from isotherm.train.keypoint_validate import calibrated, judge, matched, ranked, write_extremes
 
 
 class Knows(nn.Module):
@@ -93,13 +93,15 @@ def test_errors_lower_precision_and_rank_the_pictures(birds, tmp_path):
 def test_ellipses_are_made_as_large_as_the_errors_are(birds, tmp_path):
     random = torch.Generator().manual_seed(0)
     judged, data = judged_with(birds, tmp_path, 6 * torch.randn(6, 2, generator=random))
-    scale = calibrated_scale(judged, data, birds)
+    scale, ellipses = calibrated(judged, data, birds)
     wider, data = judged_with(birds, tmp_path, 12 * torch.randn(6, 2, generator=torch.Generator().manual_seed(0)))
-    assert calibrated_scale(wider, data, birds) == pytest.approx(4 * scale, rel=0.05)
+    assert calibrated(wider, data, birds)[0] == pytest.approx(4 * scale, rel=0.05)
     found, truth = matched(judged, data, birds)
     # half the mean squared distance in units of the scaled covariance is one: that is what calibrated means
     apart = (found.xy - truth.xy).double()
     squared = torch.einsum("mni,mnij,mnj->mn", apart, torch.linalg.inv(found.covariance.double() * scale), apart)
     assert float(squared.mean() / 2) == pytest.approx(1, rel=1e-4)
-    assert 0 <= coverage(found, truth, level=0.5) <= 1
+    assert ellipses is not None
+    right = scale_covariance(found, scale * ellipses.factor(0.5))
+    assert coverage(right, truth, level=0.5) == pytest.approx(0.5, abs=0.1)
     assert isinstance(data.frame, Frame)

@@ -16,6 +16,7 @@ from isotherm.decode.calibration import (
 )
 from isotherm.decode.cameras import FRONT, RIGHT, TOP, Cameras, OrthographicView
 from isotherm.decode.dark import dark
+from isotherm.decode.ellipse_levels import EllipseLevels, fit_ellipse_levels
 from isotherm.decode.least_squares import least_squares
 from isotherm.decode.lift3d import Lifted, lift_orthographic, lift_perspective
 from isotherm.decode.modes import modes
@@ -36,6 +37,7 @@ __all__ = [
     "TOP",
     "Abstention",
     "Cameras",
+    "EllipseLevels",
     "Lifted",
     "Maps",
     "OrthographicView",
@@ -51,6 +53,7 @@ __all__ = [
     "expected_calibration_error",
     "fit_abstention",
     "fit_covariance_scale",
+    "fit_ellipse_levels",
     "fit_region_level",
     "fit_temperature",
     "least_squares",

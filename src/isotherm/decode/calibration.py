@@ -94,7 +94,7 @@ def fit_covariance_scale(points: Points, truth: Points) -> float:
     Source: Kendall and Gal, "What Uncertainties Do We Need", NeurIPS 2017, eq. 5, with one common scale: d/ds of its
     likelihood.
     """
-    return float(_squared_distance(points, truth).mean()) / 2
+    return float(squared_distance(points, truth).mean()) / 2
 
 
 def scale_covariance(points: Points, scale: float) -> Points:
@@ -126,7 +126,7 @@ def coverage(points: Points, truth: Points, *, level: float = 0.95) -> float:
     if not 0 < level < 1:
         raise OptionError(f"level is {level}; expected a share between 0 and 1, such as 0.95")
     # chi-squared with two degrees of freedom has the distribution function 1 - exp(-d / 2)
-    return float((_squared_distance(points, truth) <= -2 * math.log(1 - level)).double().mean())
+    return float((squared_distance(points, truth) <= -2 * math.log(1 - level)).double().mean())
 
 
 def expected_calibration_error(points: Points, truth: Points, *, within: float, bins: int = 15) -> Reliability:
@@ -179,8 +179,16 @@ def _pairs(points: Points, truth: Points) -> Bool[Tensor, "*b n"]:
     return use
 
 
-def _squared_distance(points: Points, truth: Points) -> Float[Tensor, " m"]:
-    """Squared Mahalanobis distances of the pairs of which both places are known."""
+def squared_distance(points: Points, truth: Points) -> Float[Tensor, " m"]:
+    """Squared Mahalanobis distances (m) of the pairs of which both places are known.
+
+    Args:
+        points: decoded, with covariance.
+        truth: Points of the same shape, in the same pixels.
+
+    Raises:
+        ShapeError: no covariance, shapes that differ, or no pair of which both places are known.
+    """
     if points.covariance is None:
         raise ShapeError(
             "these points have no covariance; use a decoder that gives one (moment_inverse, least_squares)"

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast, get_args
 import torch
 
 from isotherm.data.keypoint_cache import Fit
+from isotherm.decode.ellipse_levels import EllipseLevels
 from isotherm.errors import OptionError
 from isotherm.frame import Size
 from isotherm.headed import HeadedFile
@@ -127,6 +128,7 @@ class TrainedKeypoints:
         margin: kept around a box.
         fit: how pictures become the model's input.
         covariance_scale: what decoded covariances are multiplied by, fitted on the validation set; None: not fitted.
+        ellipses: which of the ellipses of those covariances holds a point with which probability; None: not fitted.
     """
 
     model: KeypointModel
@@ -140,6 +142,7 @@ class TrainedKeypoints:
     margin: float = 0.0
     fit: Fit = "letterbox"
     covariance_scale: float | None = None
+    ellipses: EllipseLevels | None = None
 
 
 def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> Path:
@@ -159,6 +162,7 @@ def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> 
         "margin": trained.margin,
         "fit": trained.fit,
         "covariance_scale": trained.covariance_scale,
+        "ellipses": None if trained.ellipses is None else trained.ellipses.to_json(),
     }
     return FILE.write(fpath, tensors, header)
 
@@ -184,6 +188,9 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
         swaps = tuple((a, b) for a, b in header["swaps"])
         lines = {name: (a, b) for name, (a, b) in header["lines"].items()}
         margin, covariance_scale = float(header["margin"]), header["covariance_scale"]
+        ellipses = header.get("ellipses")  # older files have none
+        if ellipses is not None:
+            ellipses = EllipseLevels(tuple(ellipses["shares"]), tuple(ellipses["distances"]))
         fit = cast(Fit, known_word(header.get("fit", "letterbox"), get_args(Fit), "fit"))  # older files have none
         if choice.backbone == "conv" and not choice.frozen:
             model = built(
@@ -205,4 +212,5 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
         margin=margin,
         fit=fit,
         covariance_scale=covariance_scale,
+        ellipses=ellipses,
     )

@@ -30,7 +30,7 @@ from isotherm.train.keypoint_data import read_data
 from isotherm.train.keypoint_figures import check_figure, check_recipe
 from isotherm.train.keypoint_model import KeypointModel
 from isotherm.train.keypoint_recipe import KeypointRecipe
-from isotherm.train.keypoint_validate import LOGGED, Judged, calibrated_scale, judge, logged_figures, write_extremes
+from isotherm.train.keypoint_validate import LOGGED, Judged, calibrated, judge, logged_figures, write_extremes
 from isotherm.train.keypoints import train_keypoints
 from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe import from_plain
@@ -108,7 +108,8 @@ def train_run(
             save_keypoints(trained, dpath / LAST)
             return {}
         judged = judge(averaged, config.objective, other, training, size=config.size, batch=config.batch, draws=1)
-        save_keypoints(replace(trained, covariance_scale=calibrated_scale(judged, other, training)), dpath / LAST)
+        scale, ellipses = calibrated(judged, other, training)
+        save_keypoints(replace(trained, covariance_scale=scale, ellipses=ellipses), dpath / LAST)
         figures = logged_figures(judged, other.group)
         name = config.judged_by
         if name not in figures:

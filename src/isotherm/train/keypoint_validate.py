@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from isotherm.data.keypoint_cache import CachedKeypoints
 from isotherm.data.keypoints import KeypointSet
 from isotherm.decode.calibration import fit_covariance_scale, scale_covariance
+from isotherm.decode.ellipse_levels import EllipseLevels, fit_ellipse_levels
 from isotherm.draw import draw_points
 from isotherm.metrics.keypoint_report import DEFAULT_SIGMA, KeypointReport, KeypointTruth, errors_of, report_keypoints
 from isotherm.metrics.oks_ap import OksPrecision, OksPredictions, OksTruth, oks_average_precision
@@ -162,15 +163,18 @@ def matched(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> tuple[P
     return Points(xy, covariance=covariance), Points(data.points, state=data.state)
 
 
-def calibrated_scale(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> float:
-    """The factor that makes the covariances as large as the errors are; 1 where nothing can be said.
+def calibrated(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> tuple[float, EllipseLevels | None]:
+    """The factor that makes the covariances as large as the errors are, and which of their ellipses then holds a point
+    with which probability; 1 and None where nothing can be said.
 
-    Least-squares and moment covariances know of the map's width and noise, not of what the model mistakes for what.
+    Least-squares and moment covariances know of the map's width and noise, not of what the model mistakes for what; and
+    as that makes a few errors very large, no one factor makes the ellipses of all levels right.
     """
     predictions, truth = matched(judged, data, kind)
     if predictions.covariance is None or not bool(place_known(data.state).any()):
-        return 1.0
-    return fit_covariance_scale(predictions, truth)
+        return 1.0, None
+    scale = fit_covariance_scale(predictions, truth)
+    return scale, fit_ellipse_levels(scale_covariance(predictions, scale), truth)
 
 
 def logged_figures(judged: Judged, group: Sequence[str]) -> dict[str, float]:

@@ -14,7 +14,7 @@ import torch
 from isotherm.atomic import atomic_write
 from isotherm.data.keypoint_cache import CachedKeypoints, cache_keypoints
 from isotherm.data.keypoints import KeypointSet
-from isotherm.decode import coverage
+from isotherm.decode import EllipseLevels, coverage, scale_covariance
 from isotherm.draw import save_picture
 from isotherm.draw.figures import curve_figure, scatter_figure
 from isotherm.errors import InputError, OptionError
@@ -111,7 +111,7 @@ def run(
             )
         write_evaluation(judged, record.dpath / "evaluation.json", model=which, command=line)
         _write_rows(judged, data, kind, record.dpath / "pictures.csv")
-        _write_figures(judged, data, kind, record.dpath, line)
+        _write_figures(judged, data, kind, record.dpath, line, trained.ellipses)
         write_extremes(judged, data, kind, record.dpath / "pictures", count=options.extremes, command=line)
         for i, one in enumerate(data.records):
             reporter.item(record.done(one.name or str(i), error_px=float(judged.errors[i])))
@@ -162,7 +162,9 @@ def _write_rows(judged: Judged, data: CachedKeypoints, kind: KeypointSet, fpath:
         file.write(text.getvalue().encode())
 
 
-def _write_figures(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpath: Path, command: str) -> None:
+def _write_figures(
+    judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpath: Path, command: str, ellipses: EllipseLevels | None
+) -> None:
     truth = truth_of(data)
     curves = {
         "all": (
@@ -196,7 +198,11 @@ def _write_figures(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpa
             command=command,
         )
     if judged.points.covariance is not None:
-        inside = [coverage(*matched(judged, data, kind), level=level) for level in LEVELS]
+        points, places = matched(judged, data, kind)
+        inside = []
+        for level in LEVELS:
+            factor = 1.0 if ellipses is None else ellipses.factor(level)
+            inside.append(coverage(scale_covariance(points, factor), places, level=level))
         figure = curve_figure(
             {"observed": (LEVELS, inside)},
             x="probability of the ellipse",

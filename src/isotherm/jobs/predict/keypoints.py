@@ -15,6 +15,7 @@ import torch
 from isotherm.atomic import atomic_write
 from isotherm.data.pictures import Picture
 from isotherm.data.sources import Item, expand
+from isotherm.decode import scale_covariance
 from isotherm.draw import draw_points, save_picture
 from isotherm.errors import InputError, JobCancelled
 from isotherm.jobs.options import box_of
@@ -73,6 +74,8 @@ def run(
                     points = Points(
                         predicted.xy[k], covariance=None if predicted.covariance is None else predicted.covariance[k]
                     )
+                    if trained.ellipses is not None and points.covariance is not None:
+                        points = scale_covariance(points, trained.ellipses.factor(options.level))
                     drawn = draw_points(
                         picture.array,
                         points,
