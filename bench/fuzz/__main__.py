@@ -87,8 +87,8 @@ def _each(readers: list[Reader], count: int, corpus: Path | None) -> int:
 def _rounds(readers: list[Reader], state: State, inputs: int, until: float, slice_s: float) -> None:
     seeds = {reader.name: seeds_of(reader) for reader in readers}
     while state.inputs(readers) < inputs and time.monotonic() < until:
-        # quick readers come more often, slow ones never wait for long
-        for reader in sorted(readers, key=lambda reader: state.turn(reader.name))[: max(1, len(readers) // 4)]:
+        # those that had few inputs
+        for reader in sorted(readers, key=lambda reader: state.turn(reader))[: max(1, len(readers) // 4)]:
             if state.inputs(readers) >= inputs or time.monotonic() >= until:
                 return
             number = state.slices(reader.name)

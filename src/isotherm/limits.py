@@ -46,7 +46,7 @@ DESCRIPTION_LAYERS = 2000
 """Layers in the description of a YOLO."""
 DESCRIPTION_VALUES = 1000
 """Values in a layer's arguments there, and other entries."""
-CONFIG_LAYERS = 1000
+CONFIG_LAYERS = 400
 """Layers of a network in the configuration of a model."""
 CONFIG_DEPTH = 20
 """Lists and objects within one another in the configuration of a model."""
