@@ -48,6 +48,8 @@ DESCRIPTION_VALUES = 1000
 """Values in a layer's arguments there, and other entries."""
 CONFIG_LAYERS = 400
 """Layers of a network in the configuration of a model."""
+MODEL_SIDE = 4096
+"""Side of the pictures of a grounding model, in pixels."""
 CONFIG_DEPTH = 20
 """Lists and objects within one another in the configuration of a model."""
 LIST_BYTES = 64 << 20

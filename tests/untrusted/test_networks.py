@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from importlib.resources import files
 
 import pytest
 import torch
@@ -96,3 +97,13 @@ def test_what_is_built_is_the_same_as_without_a_trial():
     layer = built(build, seen.append)
     assert torch.equal(layer.weight, build().weight)
     assert [one.weight.device.type for one in seen] == ["meta"]
+
+
+def test_a_grounding_model_of_more_steps_than_any(tmp_path):
+    from isotherm.train.grounding.build import open_grounding
+
+    fpath = tmp_path / "model.safetensors"
+    fpath.write_bytes((files("isotherm") / "assets" / "tiny-grounding-0.safetensors").read_bytes())
+    for steps in (1 << 32, 1 << 24):
+        with pytest.raises(WeightsError, match=r"model\.safetensors .*a network of more than"):
+            open_grounding(changed(fpath, outputs={"steps": steps, "grasp": False}))

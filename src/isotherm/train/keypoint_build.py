@@ -10,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 
+from isotherm import limits
 from isotherm.data.keypoint_cache import Fit
 from isotherm.decode.ellipse_levels import EllipseLevels
 from isotherm.errors import OptionError
@@ -91,8 +92,10 @@ def make_model(choice: ModelChoice, points: int, *, size: Size) -> KeypointModel
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(choice.seed + 1)
         try:
-            with counted():
-                head: Head | CoordinateHead = HEADS[choice.head](backbone.channels, points, **choice.head_options)  # type: ignore[abstract]
+            head: Head | CoordinateHead = built(
+                lambda: HEADS[choice.head](backbone.channels, points, **choice.head_options),  # type: ignore[abstract]
+                most=limits.PARAMETERS,
+            )
         except TypeError as error:
             raise OptionError(f"head_options are {dict(choice.head_options)}: {error}") from error
     return KeypointModel(backbone, head, frozen=choice.frozen)

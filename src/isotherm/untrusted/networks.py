@@ -19,12 +19,15 @@ from isotherm import limits
 Built = TypeVar("Built")
 
 
-def built(build: Callable[[], Built], check: Callable[[Built], object]) -> Built:
+def built(
+    build: Callable[[], Built], check: Callable[[Built], object] = lambda bare: None, *, most: int | None = None
+) -> Built:
     """What a function builds, built once without memory and then again with it.
 
     Args:
         build: makes modules; the same whenever it is called.
         check: raises where what was built without memory does not fit the file.
+        most: numbers that it may have; None: any number of them.
 
     Raises:
         ValueError: it has more modules than a file may ask for, see :mod:`isotherm.limits`.
@@ -36,7 +39,7 @@ def built(build: Callable[[], Built], check: Callable[[Built], object]) -> Built
         Traceback (most recent call last):
         ValueError: the file has no weights of (1073741824, 1073741824)
     """
-    with torch.device("meta"), counted(None):
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), counted(most):
         check(build())
     return build()
 

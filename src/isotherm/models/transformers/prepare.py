@@ -199,7 +199,7 @@ def described(processor: Any, options: Mapping[str, Any]) -> list[str]:
     """In words what a call with ``options`` makes of a picture: its size, and the rest."""
     try:
         return _described(processor, settings_of(processor, options))
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, LookupError) as error:
         raise AdapterError(
             f"the settings of the processor {type(processor).__name__} cannot be read ({error}); were they written by save_pretrained?"
         ) from error

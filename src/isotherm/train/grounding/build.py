@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isotherm import limits
 from isotherm.errors import InputError, OptionError, WeightsError
 from isotherm.grounding.answer import UNFITTED, Calibration
 from isotherm.grounding.model import PROBES, Conditioning, GroundingModel, state_size
@@ -25,7 +26,7 @@ from isotherm.models.choose import open_with
 from isotherm.train.grounding.objective import GroundingObjective
 from isotherm.train.peft import Lora, adapt_blocks
 from isotherm.train.recipe import from_plain
-from isotherm.untrusted.networks import counted
+from isotherm.untrusted.networks import built
 from isotherm.vlm.batch import BatchedView
 
 FORMAT = "isotherm.grounding/1"
@@ -86,8 +87,8 @@ class GroundingChoice:
             raise OptionError(
                 "lora adapts the language model, so it is not frozen; choose frozen=False (its own weights stay all the same)"
             )
-        if self.side is not None and self.side < 16:
-            raise OptionError(f"side is {self.side}; expected at least 16 pixels")
+        if self.side is not None and not 16 <= self.side <= limits.MODEL_SIDE:
+            raise OptionError(f"side is {self.side}; expected at least 16 pixels, and at most {limits.MODEL_SIDE}")
 
     @property
     def whole(self) -> bool:
@@ -145,8 +146,7 @@ def make_grounding(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(choice.seed + 1)
         try:
-            with counted():
-                head: Head = HEADS[choice.head](dim, outputs.channels, **options)  # type: ignore[abstract]
+            head: Head = built(lambda: HEADS[choice.head](dim, outputs.channels, **options), most=limits.PARAMETERS)  # type: ignore[abstract]
         except TypeError as error:
             raise OptionError(f"head_options are {dict(choice.head_options)}: {error}") from error
         return GroundingModel(
