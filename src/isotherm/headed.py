@@ -125,8 +125,12 @@ class HeadedFile:
         """
         try:
             yield
-        except (self.error, MissingExtraError):
+        except MissingExtraError:
             raise
+        except self.error as known:
+            if str(fpath) in str(known):
+                raise
+            raise self.error(f"{fpath}: {known}") from known
         except (*DAMAGE, IsothermError) as error:
             why = str(error) if isinstance(error, IsothermError) else first_line(error)
             raise self.error(

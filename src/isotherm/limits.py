@@ -26,7 +26,7 @@ HEADER_BYTES = 100_000_000
 """Header of a safetensors file, as in the format's own reader."""
 OWN_HEADER_BYTES = 8 << 20
 """Header of a safetensors file that isotherm wrote itself."""
-MODULES = 8000
+MODULES = 4000
 """Modules and tensors of a network that is built as a file of ours describes it."""
 PARAMETERS = 1 << 26
 """Numbers of such a network beyond those that the file holds."""

@@ -32,7 +32,7 @@ def changed(fpath, **header):
 @pytest.mark.parametrize(
     ("header", "says"),
     [
-        ({"depth": 10**18}, "a network of more than 8000 modules"),
+        ({"depth": 10**18}, "a network of more than 4000 modules"),
         ({"hidden": 8 << 24}, "does not fit its own description"),
         ({"widths": [8 << 24, 8 << 24]}, "does not fit its own description"),
         ({"depth": 2.5}, "cannot be read as a heatmap detector"),
@@ -77,7 +77,7 @@ def test_files_of_too_many_tensors_or_too_long_a_header(tmp_path):
 def test_numbers_and_modules_are_counted_in_this_thread_alone():
     with pytest.raises(ValueError, match="more than 100 numbers"), counted(100):
         nn.Linear(10, 10)
-    with pytest.raises(ValueError, match="more than 8000 modules"), counted():
+    with pytest.raises(ValueError, match="more than 4000 modules"), counted():
         nn.Sequential(*(nn.Linear(1, 1) for _ in range(limits.MODULES)))
     with counted(100):
         nn.Linear(9, 9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from isotherm.models.transformers.vjepa2.build import make_vjepa2, open_vjepa2
 from isotherm.models.transformers.vjepa2.original import load_original
 from isotherm.train.anticipation.clip_data import ClipBatch
 from isotherm.train.recipe import from_plain
-from isotherm.untrusted.networks import counted
+from isotherm.untrusted.networks import built
 
 FILE = HeadedFile(
     format="isotherm.anticipation/1",
@@ -213,12 +214,12 @@ def open_anticipation(fpath: str | os.PathLike[str]) -> TrainedAnticipation:
         there = sum(value.numel() for value in read.tensors.values())
         # a random one is all in the file, another one has a name or a file of its own that says how large it is
         own = choice.backbone == "random" and not choice.weights
-        with counted(there + limits.PARAMETERS if own else None):
-            model = make_anticipation(choice, classes, rate_hz=read.header["rate_hz"])
+        most = there + limits.PARAMETERS if own else None
+        make = partial(make_anticipation, choice, classes, rate_hz=read.header["rate_hz"])
+        model = built(make, most=most) if own else make()
         missing, strange = model.load_state_dict(read.tensors, strict=False)
         frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
         if strange or set(missing) - frozen:
             raise ValueError(f"weights {sorted(set(missing) - frozen | set(strange))[:3]} are missing or unknown")
-    return TrainedAnticipation(
-        model.eval(), choice, classes, read.header["rate_hz"], read.header["frames"], read.header["facts"]
-    )
+        rate_hz, frames, facts = (read.header[name] for name in ("rate_hz", "frames", "facts"))
+    return TrainedAnticipation(model.eval(), choice, classes, rate_hz, frames, facts)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from isotherm import limits
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.load import need_transformers, open_config, open_model
 from isotherm.untrusted.plain import first_line
@@ -31,6 +32,10 @@ def make_vjepa2(config: Any, *, seed: int) -> Any:
         strangers = sorted(set(config) - known)
         if strangers:
             raise OptionError(f"a V-JEPA 2 has no setting {', '.join(strangers)}; it has {', '.join(sorted(known))}")
+        for name in ("num_hidden_layers", "pred_num_hidden_layers"):
+            layers = config.get(name, 0)
+            if isinstance(layers, int | float) and layers > limits.CONFIG_LAYERS:
+                raise OptionError(f"{name} is {str(layers)[:20]}; expected at most {limits.CONFIG_LAYERS} layers")
         try:
             config = VJEPA2Config(**config)
         except Exception as error:  # transformers checks values in its own words, by errors of another package
