@@ -19,7 +19,7 @@ from isotherm.untrusted.plain import json_of, reading
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "isotherm"
 CORPUS = ROOT / "tests" / "corpus"
-EACH = 60
+EACH = 10
 """Changed inputs of every reader, a few of those that build networks."""
 READS = re.compile(
     r"json\.loads?\((?!json\.dumps)|np\.load\(|safe_open\(|load_file\(|yaml\.(safe_)?load\(|csv\.(reader|DictReader)\(|torch\.load\("

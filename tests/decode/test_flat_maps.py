@@ -113,7 +113,8 @@ def test_no_instance_is_found_in_a_flat_map(value):
     found = decode.peaks(maps, most=3, threshold=1e-3)
     assert bool((found.state == State.ABSENT).all()), found
     found = decode.modes(maps, most=1)
-    assert (found.score.tolist(), found.state.tolist()) == ([[0, 0]], [[State.ABSENT] * 2])
+    assert bool((found.score <= 1.01 / (20 * 24)).all())
+    assert bool(torch.isfinite(found.xy).all())  # whoever asks for a place gets one, which is not sure of itself
     assert find_centres(maps).score.tolist() == [[0.0] * 20]
 
 

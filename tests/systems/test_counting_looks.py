@@ -42,7 +42,7 @@ def test_a_crops_map_lies_over_the_whole_picture(tiny, noise):
     one = look(tiny, noise, view, "red", CONFIG)
     assert one.prompt == "how many red ?"
     assert one.heatmap.frame.source_size.tolist() == [96, 128]
-    corners = one.heatmap.frame.points_to_source(torch.tensor([[0.0, 0.0], [8.0, 8.0]], dtype=torch.float64))
+    corners = one.heatmap.frame.points_to_source(torch.tensor([[0.0, 0.0], [64.0, 64.0]], dtype=torch.float64))
     assert corners.tolist() == [[40, 16], [104, 80]]
     assert np.asarray(overlay(one.heatmap, noise)).shape == (96, 128, 3)
     assert one.heatmap.values is one.own_map.values
@@ -68,7 +68,7 @@ def test_crops_are_made_larger_and_come_back(tiny, noise, monkeypatch):
     assert one.picture.shape == (64, 96, 3)
     assert one.prompt == "how many red circle ?"
     assert one.token_px == 4
-    corners = one.heatmap.frame.points_to_source(torch.tensor([[0.0, 0.0], [12.0, 8.0]], dtype=torch.float64))
+    corners = one.heatmap.frame.points_to_source(torch.tensor([[0.0, 0.0], [96.0, 64.0]], dtype=torch.float64))
     assert corners.tolist() == [[40, 16], [88, 48]]
     whole = look(tiny, noise, CountView("whole", (0, 0, 128, 96), "whole"), "red", config)
     assert whole.picture.shape == (96, 128, 3)

@@ -75,8 +75,8 @@ class Observation:
             across = f"{abs(field.x.off):.1f} px to the {'left' if field.x.off < 0 else 'right'}"
             up = f"{abs(field.y.off):.1f} px {'up' if field.y.off < 0 else 'down'}"
             notes.append(
-                f"cells of {call} lie {across} and {up} of the middles of their receptive fields, in pixels of the input: there "
-                "the energy of the model's kernels is centred"
+                f"maps of {call} were moved {across} and {up}, in pixels of the input, to where the trained weights "
+                "in front of it look"
             )
         return notes
 

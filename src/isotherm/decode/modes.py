@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,8 +32,9 @@ def modes(
         maps: logits or probabilities, a Heatmap or values (*batch, n, h, w).
         frame: of plain values; left out, points come out in cells.
         most: places per map.
-        least_share: peaks lower than this share of the highest one are none, nor are those of a flat map, whose highest
-            cell has less than a hundredth more than an equal share.
+        least_share: peaks lower than this share of the highest one are none. A flat map, whose highest cell has less
+            than a hundredth more than an equal share, has one place with all of it around, and the score of that cell
+            alone.
         radius: as of :func:`isotherm.decode.peaks`.
         kind: of plain values, 'logits' unless given.
 
@@ -58,9 +60,10 @@ def modes(
     h, w = read.frame.size
     highest = probability.amax((-2, -1), keepdim=True)
     flat = (highest * (h * w) <= 1 + FLAT) & (h * w > 1)
+    only = F.one_hot(probability.flatten(-2).argmax(-1), h * w).view_as(probability).to(probability)
     # of the highest's share, so that one threshold holds for all maps
     tops = peaks(
-        torch.where(flat, 0.0, probability / highest), most=most, threshold=least_share, radius=radius, kind="peak"
+        torch.where(flat, only, probability / highest), most=most, threshold=least_share, radius=radius, kind="peak"
     )
     lead, n = probability.shape[:-3], probability.shape[-3]
     seeds = tops.xy.unflatten(-2, (n, most))
@@ -70,8 +73,9 @@ def modes(
     owner = apart.argmin(-2)
     mine = owner[..., None, :] == torch.arange(most, device=owner.device)[:, None]
     weight = probability.flatten(-2)[..., None, :] * mine
-    share = weight.sum(-1)
-    safe = torch.where(share > 0, share, 1.0)[..., None]
+    share = torch.where(flat[..., 0], highest[..., 0] * (weight.sum(-1) > 0), weight.sum(-1))
+    whole = weight.sum(-1)
+    safe = torch.where(whole > 0, whole, 1.0)[..., None]
     mean = (weight @ centres) / safe
     apart_xy = centres - mean[..., :, None, :]
     covariance = torch.einsum("...k,...ki,...kj->...ij", weight, apart_xy, apart_xy) / safe[..., None]

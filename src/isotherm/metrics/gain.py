@@ -124,7 +124,7 @@ def evidence_gain(
         >>> half = lambda i: torch.tensor([True, True, False, False])
         >>> gain = evidence_gain(torch.arange(4), 4, logits, [0], half=half)
         >>> gain.fractions, gain.value, evidence_gain(torch.arange(4).flip(0), 4, logits, [0], half=half).value
-        ((0.5,), 2.0, -2.0)
+        ((0.5,), 2.0, -1.414213562373095)
     """
     nothing, everything = torch.zeros_like(rank, dtype=torch.bool), rank < units
     part = round(FRACTIONS[0] * units)

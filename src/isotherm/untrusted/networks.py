@@ -13,10 +13,24 @@ from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.overrides import TorchFunctionMode
 
 from isotherm import limits
 
 Built = TypeVar("Built")
+FILLS = frozenset(
+    f"{name}_"
+    for name in (
+        "normal",
+        "uniform",
+        "trunc_normal",
+        "kaiming_uniform",
+        "kaiming_normal",
+        "xavier_uniform",
+        "xavier_normal",
+    )
+)
+"""What fills a new layer with numbers of chance."""
 
 
 def built(
@@ -39,9 +53,18 @@ def built(
         Traceback (most recent call last):
         ValueError: the file has no weights of (1073741824, 1073741824)
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), counted(most):
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), _Unfilled(), counted(most):
         check(build())
     return build()
+
+
+class _Unfilled(TorchFunctionMode):
+    """What has no memory has no numbers either; filling it all the same loads torch's compiler, for seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in FILLS:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -49,9 +49,9 @@ function gainFigure(gain) {
   return el("div", { class: "charts" }, el("figure", {}, chart, key, words));
 }
 
-/** Both curves as points (part covered, how well it is known); empty where a value is not finite. @param {import("./judged.js").Gain} gain @returns {[number, number][][]} */
+/** Both curves as points (part covered, how well it is known), the last one only where it was looked at; empty where another value is not finite. @param {import("./judged.js").Gain} gain @returns {[number, number][][]} */
 export function gainCurves({ whole, empty, kept, cut, fractions }) {
-  const ways = [kept, cut].map((values) => [whole, ...values, empty]);
+  const ways = [kept, cut].map((values) => [whole, ...values, ...(typeof empty === "number" ? [empty] : [])]);
   if (ways.flat().some((value) => typeof value !== "number")) return [[], []];
   return ways.map((values) => values.map((value, i) => /** @type {[number, number]} */ ([[0, ...fractions, 1][i], value])));
 }
