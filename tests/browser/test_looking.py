@@ -201,7 +201,7 @@ def test_the_verdicts_curves_are_those_of_the_run(lent, first):
     lent.unfold("Can this map be believed?")
     chart = lent.page.get_by_role("img", name=re.compile(f"Evidence gain {value:.2f}, believable from"))
     chart.wait_for()
-    end = [] if gain["empty"] is None else [gain["empty"]]  # of a picture that is clear without it
+    end = [gain["empty"]] if isinstance(gain["empty"], float) else []  # clear without it
     drawn = [gain["whole"], *end, *gain["kept"], *gain["cut"]]
     low, high = min(0.0, *drawn), max(1.0, *drawn)
     for kind, name in (("own", "kept"), ("random", "cut")):

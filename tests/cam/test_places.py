@@ -95,7 +95,7 @@ def test_maps_lie_where_kernels_look_unless_told_and_it_is_said():
     def explained():
         done = attribute(view, inputs, methods=[gradcam])
         return done.maps[0].frame[0], [
-            note for note in done.notes if "to where the trained weights in front of it look" in note
+            note for note in done.notes if "to where the trained weights before it look" in note
         ]
 
     frame, notes = explained()

@@ -76,7 +76,7 @@ class Observation:
             up = f"{abs(field.y.off):.1f} px {'up' if field.y.off < 0 else 'down'}"
             notes.append(
                 f"maps of {call} were moved {across} and {up}, in pixels of the input, to where the trained weights "
-                "in front of it look"
+                "before it look"
             )
         return notes
 
