@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.trust_maps import OFTEN, RIGHT, WRONG, Trial, _targets, altered, judged
+from bench.trust_models import detector
 from bench.vlm import auc, questions, squared
 
 ANSWERS = ("propagation", "attention_gradient")
@@ -26,8 +27,8 @@ PHOTOGRAPHS = {
 FOLDERS = {"skimage": "data", "sklearn": "datasets/images", "ultralytics": "assets"}
 
 
-def boxes(count: int) -> Iterator[Trial]:
-    """Of the detector that ships: its class in its boxes."""
+def boxes(seed: int, count: int) -> Iterator[Trial]:
+    """Of the detector of a training seed: its class in its boxes."""
     from isotherm.cam import methods
     from isotherm.cam.attribute import attribute, attribute_again
     from isotherm.cam.scores import Detection
@@ -37,7 +38,7 @@ def boxes(count: int) -> Iterator[Trial]:
     from isotherm.ops.resample import to_source
     from isotherm.zoo.detector.view import load
 
-    view = load()
+    view = load(weights=detector(seed))
     for number, scene in enumerate(islice(held_out_scenes(count), count)):
         inputs, rng = view.prepare([scene.picture]), np.random.default_rng(number)
         try:
@@ -62,7 +63,7 @@ def boxes(count: int) -> Iterator[Trial]:
                     yield Trial(kind, lies >= RIGHT, *judged(view, inputs, target, shown))
             for part, words in ((1.0, "all weights random"), (0.25, "last stages random")):
                 row = inputs.take(target.picture)
-                with randomised(view.model, part, seed=number, calibrate=lambda i=inputs: view.run(i)):
+                with randomised(view.model, part, seed=seed * 1000 + number, calibrate=lambda i=inputs: view.run(i)):
                     for name in OFTEN:
                         (m,), _ = attribute_again(view, row, target, methods=[getattr(methods, name)])
                         anew = replace(target, among=None)  # what it says of the whole picture now is other

@@ -10,9 +10,11 @@ from isotherm import explain
 from isotherm.cam import methods
 from isotherm.cam.attribute import attribute
 from isotherm.cam.gain import picture_gain
+from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import Classes, Contrast, Detection
 from isotherm.cam.trace import LayerMap
 from isotherm.data.scenes import make_scene
+from isotherm.metrics.gain import HALVES, evidence_gain
 from isotherm.metrics.randomisation import randomised
 from isotherm.zoo.scenes.view import load_scenes
 from rigs.tiny_views import TinyClassifier, TinyDetector
@@ -81,9 +83,33 @@ def test_the_full_check_has_the_same_gain_and_the_details():
 def test_of_equal_maps_one_is_judged(monkeypatch):
     """HiResCAM and Grad-CAM are one map in front of global pooling."""
     counted = []
-    monkeypatch.setattr("isotherm.cam.trust.picture_gain", lambda *a, **k: counted.append(a) or picture_gain(*a, **k))
+    monkeypatch.setattr("isotherm.cam.gain.evidence_gain", lambda *a, **k: counted.append(a) or evidence_gain(*a, **k))
     maps = explain("scenes", make_scene(3).picture, method=["hirescam", "gradcam", "layercam"])
     first, second, third = maps.trust
     assert first.gain is second.gain
     assert third.gain != first.gain
     assert len(counted) == 2
+
+
+def test_what_no_map_decides_is_read_once_for_all_maps_of_a_picture(monkeypatch):
+    """The covered picture, and its halves: of two targets and three methods as of one alone, and with equal verdicts."""
+    torch.manual_seed(0)
+    counted, of_each = [], ViewRerun.rival_logits_of_each
+
+    def count(self, tensor, target):
+        counted.append(len(tensor))
+        return of_each(self, tensor, target)
+
+    monkeypatch.setattr(ViewRerun, "rival_logits_of_each", count)
+    view, names = TinyClassifier(), ["hirescam", "layercam", "eigencam"]
+    maps = explain(view, PICTURE, target=Classes((0, 1)), method=names)
+    trusts = iter(maps.trust)
+    assert counted == [1, 2 * HALVES]
+    assert sum(bool(trust.gain.halves) for trust in maps.trust) > 2
+    for k in (0, 1):
+        for name in names:
+            (alone,) = explain(view, PICTURE, target=Classes((k,)), method=name).trust
+            beside = next(trusts)
+            assert beside.verdict == alone.verdict
+            assert beside.gain.value == pytest.approx(alone.gain.value, abs=1e-4)
+            assert beside.gain.halves == pytest.approx(alone.gain.halves, abs=1e-4)

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from isotherm.metrics.fills import ground_fill
-from isotherm.metrics.gain import CLEAR, HALVES, NOTHING, Gain, evidence_gain, random_half
+from isotherm.metrics.gain import CLEAR, HALVES, NOTHING, Gain, evidence_gain, random_half, random_halves
 
+NEVER = (-math.inf, -math.inf)
+"""Of :func:`evidence_gain`'s ``unsure``: halves are never covered."""
 WORTH = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 
 
@@ -28,10 +30,19 @@ def half(number: int):
     return torch.arange(8) % 2 == 0
 
 
+def gained(rank, logits, which=(0,), *, units: int = 8, **more):
+    """The gain, whose references are read by the same logits."""
+    everything = rank < units
+    references = {"empty": everything[None], "halves": random_halves(half, everything)}
+    return evidence_gain(
+        rank, units, logits, which, **{name: lambda c=c: logits(c) for name, c in references.items()}, **more
+    )
+
+
 def gain_of(rank, **more):
-    options = {"below": -math.inf, "thorough": True}
-    options |= {k: more.pop(k) for k in ("below", "batch", "thorough", "whole") if k in more}
-    return evidence_gain(rank, 8, logits_of(**more), [0], half=half, **options)
+    options = {"unsure": NEVER, "thorough": True}
+    options |= {k: more.pop(k) for k in ("unsure", "batch", "thorough", "whole") if k in more}
+    return gained(rank, logits_of(**more), **options)
 
 
 def test_a_gain_by_hand():
@@ -55,14 +66,19 @@ def test_a_half_that_leaves_no_doubt_is_enough_and_the_whole_may_be_known():
         seen.extend(covers)
         return logits_of()(covers)
 
-    quick = evidence_gain(torch.arange(8), 8, counted, [0], half=half, below=-math.inf)
+    quick = gained(torch.arange(8), counted, unsure=NEVER)
     assert (quick.fractions, len(seen)) == ((0.5,), 3)
     assert quick.value > CLEAR[1]
     assert math.isnan(quick.empty)
     whole = logits_of()(torch.zeros(1, 8, dtype=torch.bool))[0]
     seen.clear()
-    assert evidence_gain(torch.arange(8), 8, counted, [0], half=half, whole=whole, below=-math.inf).kept == quick.kept
+    assert gained(torch.arange(8), counted, whole=whole, unsure=NEVER).kept == quick.kept
     assert len(seen) == 2
+    # the rest of the picture shows it clearly better: what all of it comes to would change nothing
+    seen.clear()
+    worse = gained(torch.arange(8).flip(0), counted, whole=whole, unsure=(-0.7, 1.1))
+    assert (worse.fractions, len(seen), worse.value < -0.7) == ((0.5,), 2, True)
+    assert math.isnan(worse.empty)
     even = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.6, 0.0, 0.0, 0.0])
     doubt = gain_of(torch.arange(8), worth=even, thorough=False)
     assert doubt.fractions == (0.25, 0.5, 0.75)
@@ -72,7 +88,7 @@ def test_the_unit_is_of_the_whole_picture_and_of_what_is_left_without_the_most_r
     offsets = torch.tensor([0.0, 3.0, -3.0, 0.0])
     ends = logits_of()(torch.stack([torch.zeros(8), torch.arange(8) < 4]).bool())[:, 0] + offsets
     unit = float(ends.std(1, correction=0).square().sum().sqrt())
-    gain = evidence_gain(torch.arange(8), 8, lambda covers: logits_of()(covers) + offsets, [0], half=half, below=-9.0)
+    gain = gained(torch.arange(8), lambda covers: logits_of()(covers) + offsets, unsure=NEVER)
     assert gain.value == pytest.approx((15 + 15 + 12 - 3) / 2 / 3 / unit)
 
 
@@ -85,7 +101,7 @@ def test_what_all_classes_gain_and_the_scale_of_logits_change_nothing():
 
 def test_random_halves_are_looked_at_where_the_gain_is_small_and_say_what_stays():
     one = torch.full((8,), 1.0)
-    gain = gain_of(torch.arange(8), worth=one, below=1.0)
+    gain = gain_of(torch.arange(8), worth=one, unsure=(-1.0, 1.0))
     assert gain.value == pytest.approx(0)
     assert len(gain.halves) == 2 * HALVES
     assert gain.spread == pytest.approx(0.5)
@@ -100,7 +116,7 @@ def test_pixels_outside_of_the_region_are_never_covered():
         seen.append(covers)
         return logits_of()(covers)
 
-    evidence_gain(torch.tensor([0, 1, 2, 3, 9, 9, 9, 9]), 4, logits, [0], half=half, below=9.0, thorough=True)
+    gained(torch.tensor([0, 1, 2, 3, 9, 9, 9, 9]), logits, units=4, unsure=(-9.0, 9.0), thorough=True)
     assert not torch.cat(seen)[:, 4:].any()
     assert torch.cat(seen)[:, :4].any(0).all()
 
@@ -109,16 +125,14 @@ def test_classes_without_a_logit_are_left_out_and_nan_stays_nan():
     def masked(covers):
         return torch.cat([logits_of()(covers), torch.full((len(covers), 1, 2), -torch.inf)], 2)
 
-    one = evidence_gain(torch.arange(8), 8, masked, [0], half=half, below=-math.inf, thorough=True)
+    one = gained(torch.arange(8), masked, unsure=NEVER, thorough=True)
     assert one.value == pytest.approx(gain_of(torch.arange(8)).value)
-    broken = evidence_gain(
-        torch.arange(8), 8, lambda c: logits_of()(c).masked_fill(c[:, :1, None], torch.nan), [0], half=half
-    )
+    broken = gained(torch.arange(8), lambda c: logits_of()(c).masked_fill(c[:, :1, None], torch.nan))
     assert math.isnan(broken.value)
 
 
 def test_logits_that_are_all_alike_tell_nothing():
-    alike = evidence_gain(torch.arange(8), 8, lambda covers: torch.ones(len(covers), 1, 4), [0], half=half)
+    alike = gained(torch.arange(8), lambda covers: torch.ones(len(covers), 1, 4))
     assert (alike.value, alike.whole, alike.empty) == (0, 0, 0)
 
 
@@ -126,7 +140,7 @@ def test_several_places_have_the_mean_of_their_gains():
     def two(covers):
         return torch.cat([logits_of()(covers), logits_of(WORTH.flip(0))(covers)], 1)
 
-    both = evidence_gain(torch.arange(8), 8, two, [0, 0], half=half, below=-math.inf, thorough=True)
+    both = gained(torch.arange(8), two, (0, 0), unsure=NEVER, thorough=True)
     one, other = (gain_of(rank).value for rank in (torch.arange(8), torch.arange(8).flip(0)))
     assert both.value == pytest.approx((one + other) / 2, rel=1e-4)
     assert one > -other > 0
@@ -169,6 +183,10 @@ def test_what_rounding_makes_is_nothing_to_lose():
     assert math.isnan(within.spread)
     assert beyond.spread == pytest.approx(0.0)
     noise = gain_of(
-        torch.arange(8), scale=1e-7, bias=torch.tensor([1.0, 2.0, 3.0, 4.0]), below=math.inf, thorough=False
+        torch.arange(8),
+        scale=1e-7,
+        bias=torch.tensor([1.0, 2.0, 3.0, 4.0]),
+        unsure=(-math.inf, math.inf),
+        thorough=False,
     )
     assert (noise.fractions, noise.halves) == ((0.5,), ())

@@ -13,7 +13,7 @@ from torch import nn
 from isotherm.errors import OptionError
 from isotherm.metrics import Beside, Trust, assess, compare, random_maps
 from isotherm.metrics.gain import Gain
-from isotherm.metrics.trust import _T95, BELIEVABLE, DOUBTFUL, MARGIN, SPREAD, UNTRAINED
+from isotherm.metrics.trust import _T95, BELIEVABLE, DOUBTFUL, MARGIN, SEEN, SPREAD, UNTRAINED
 
 DOWN = Beside(value=0.21, random=0.48, spread=0.05, orders=3, centre=0.44)
 UP = Beside(value=0.71, random=0.48, spread=0.05, orders=3, lower_is_better=False)
@@ -269,10 +269,10 @@ def test_mistakes(unchecked):
         assess(maps, pictures, lambda x, t: x.sum((1, 2, 3)), fill=torch.zeros(1), grid=(2, 2), model=nn.Linear(1, 1))
 
 
-def by_gain(value: float, *, empty: float = 0.0, stays: float = 0.1, **more) -> Trust:
+def by_gain(value: float, *, whole: float = 3.0, empty: float = 0.0, stays: float = 0.1, **more) -> Trust:
     """Of a map of this gain, where a share of what there is to lose stays as random halves are covered."""
-    halves = (empty + stays * (3.0 - empty),) * 6
-    return Trust(gain=Gain(3.0, empty, (1.0 + value,), (1.0,), (0.5,), halves), **more)
+    halves = (empty + stays * (whole - empty),) * 6
+    return Trust(gain=Gain(whole, empty, (1.0 + value,), (1.0,), (0.5,), halves), **more)
 
 
 @pytest.mark.parametrize(
@@ -281,6 +281,8 @@ def by_gain(value: float, *, empty: float = 0.0, stays: float = 0.1, **more) -> 
         (by_gain(BELIEVABLE), "believable", None),
         (by_gain(BELIEVABLE, stays=0.9), "believable", None),
         (by_gain(BELIEVABLE, untrained=True), "doubtful", UNTRAINED),
+        (by_gain(BELIEVABLE, whole=SEEN), "believable", None),
+        (by_gain(2.5, whole=SEEN - 0.01), "doubtful", "the model itself hardly sees it in the whole picture"),
         (
             by_gain(DOUBTFUL + 0.01),
             "doubtful",

@@ -53,6 +53,12 @@ class ViewRerun:
         pins = None if self.targets.pins is None else self.targets.pins.take(target.cpu())
         return self.targets.read(read_prediction(self.view, raw, inputs, pins), target.cpu())
 
+    def _rivals(self, inputs: Inputs, raw: object, target: Tensor) -> Tensor:
+        rivals = self.targets.rivals
+        assert rivals is not None, "asked of targets that are classes among others"
+        pins = None if self.targets.pins is None else self.targets.pins.take(target.cpu())
+        return rivals(read_prediction(self.view, raw, inputs, pins), target.cpu()).float()
+
     def _one_by_one(self, rows: Tensor) -> bool:
         """Whether several changed pictures must go through the model one after another."""
         return self.targets.alone and len(rows) > 1
@@ -68,14 +74,21 @@ class ViewRerun:
 
     def rival_logits(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, "n k"]:
         """The logits of all classes in the places of the targets, for changed model inputs, without graph."""
-        rivals = self.targets.rivals
-        assert rivals is not None, "asked of targets that are classes among others"
         inputs = self._inputs(tensor, target)
         self.forwards += len(inputs)
-        pins = None if self.targets.pins is None else self.targets.pins.take(target.cpu())
         with torch.no_grad(), evaluating(self.view.model):
-            prediction = read_prediction(self.view, self.view.run(inputs), inputs, pins)
-            return rivals(prediction, target.cpu()).float()
+            return self._rivals(inputs, self.view.run(inputs), target)
+
+    def rival_logits_of_each(
+        self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]
+    ) -> Float[Tensor, "n m k"]:
+        """The same of n versions of one picture for each of its m targets, from one forward pass."""
+        inputs = self._inputs(tensor, target[:1].expand(len(tensor)))
+        self.forwards += len(inputs)
+        with torch.no_grad(), evaluating(self.view.model):
+            raw = self.view.run(inputs)
+            of_each = [self._rivals(inputs, raw, torch.full((len(inputs),), t)) for t in target.tolist()]
+        return torch.stack(of_each, dim=1)
 
     def scores_of_each(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of one picture for each of its m targets, from one forward pass, without graph."""

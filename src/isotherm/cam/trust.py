@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, get_args
+from typing import ClassVar, get_args
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
 from isotherm.cam.fields import Axis
-from isotherm.cam.gain import inside, picture_gain, stacked
+from isotherm.cam.gain import CoveredPicture, inside, stacked
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import Fuse, LayerMap, Targets, at_moments
 from isotherm.metrics.assess import assess
-from isotherm.metrics.gain import Gain
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
 from isotherm.ops.resample import to_frame
@@ -27,8 +26,6 @@ from isotherm.relevance.method import Method
 
 Window = tuple[slice, slice]
 
-SAME = 1e-5
-"""Of a map's largest value, by how much equal maps differ."""
 CLIP_BATCH = 4
 """Changed clips that go through the model together: one takes the memory of as many pictures as it has frames."""
 WINDOW = (16, 16)
@@ -61,8 +58,11 @@ def assessor(
         chosen = index[_surest(attribution.targets.take(index))] if level == "fast" else index
 
         def verdicts(pause: Pause) -> tuple[Trust | None, ...]:
-            gains: list[tuple[PictureCase, Gain | None]] = []
-            benches = [_Bench(attribution, method, layers, how, again, pause, gains) for method in methods]
+            rerun = attribution.rerun
+            covered = CoveredPicture(
+                rerun.view, rerun.inputs, attribution.targets, chosen.tolist(), seed=seed, pause=pause
+            )
+            benches = [_Bench(attribution, method, layers, how, again, pause, covered) for method in methods]
             by_method = [
                 judge([bench.case(m, t) for t in chosen.tolist()], level, seed=seed)
                 for bench, m in zip(benches, attribution.maps, strict=True)
@@ -96,7 +96,7 @@ class _Bench:
     Args:
         again: how the maps were made.
         pause: called before the model is run.
-        gains: those that are known: of equal maps of several methods one is judged.
+        covered: the picture, by which all maps of all methods are judged.
         Others: as of :func:`assessor`.
     """
 
@@ -106,7 +106,7 @@ class _Bench:
     how: Fuse
     again: Callable[..., tuple[tuple[LayerMap, ...], tuple[str, ...]]]
     pause: Pause
-    gains: list[tuple[PictureCase, Gain | None]]
+    covered: CoveredPicture
 
     def case(self, m: LayerMap, target: int) -> PictureCase:
         """One target's map on its own grid: what was enlarged for the sake of other findings is made again without
@@ -177,26 +177,10 @@ class PictureCase:
         return _compared(to_frame(other.values, other.frame, self.shown.frame, outside="edge"), self.window)
 
     def removal(self, level: Level, seed: int) -> Trust:
-        a = self.bench.attribution
-        equal = [known for case, known in self.bench.gains if self._shows_what(case)]
-        if equal:
-            gain = equal[0]
-        else:
-            how: dict[str, Any] = {"thorough": level == "full", "seed": seed, "pause": self.bench.pause}
-            gain = picture_gain(a.rerun.view, a.rerun.inputs, self._targets, self.shown, **how)
-            self.bench.gains.append((self, gain))
+        gain = self.bench.covered.gain(self.target, self.shown, thorough=level == "full")
         if gain is not None and level == "fast":
             return Trust(gain=gain, evidence=bool((self.shown.values > 0).any()))
         return replace(self._curves(level, seed), gain=gain)
-
-    def _shows_what(self, other: PictureCase) -> bool:
-        """Whether another map is of the same target and equal, but for rounding."""
-        mine, theirs = self.shown, other.shown
-        if self.target != other.target or mine.values.shape != theirs.values.shape:
-            return False
-        near = SAME * float(mine.values.abs().max())
-        alike = torch.allclose(mine.values, theirs.values, rtol=0, atol=near)
-        return alike and mine.frame.to_source.equal(theirs.frame.to_source)
 
     @property
     def _targets(self) -> Targets:

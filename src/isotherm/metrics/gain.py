@@ -25,7 +25,7 @@ FRACTIONS = (0.5, 0.25, 0.75)
 """Parts of the picture that are covered, those that the map marks most, and as much of what it marks least; the first
 alone where it leaves no doubt.
 """
-CLEAR = (-0.3, 2.0)
+CLEAR = (0.3, 1.8)
 """Gains at a half of the picture that leave no doubt: no more than the first, or at least the second."""
 NOTHING = 1e-3
 """A class that loses less than this as the whole picture is covered loses nothing: it is what rounding makes."""
@@ -93,9 +93,10 @@ def evidence_gain(
     logits: Logits,
     which: Sequence[int],
     *,
-    half: Callable[[int], Bool[Tensor, "*p"]],
+    empty: Callable[[], Float[Tensor, "1 s k"]],
+    halves: Callable[[], Float[Tensor, "n s k"]],
     whole: Float[Tensor, "s k"] | None = None,
-    below: float = math.inf,
+    unsure: tuple[float, float] = (-math.inf, math.inf),
     thorough: bool = False,
     batch: int = 8,
 ) -> Gain:
@@ -106,24 +107,28 @@ def evidence_gain(
         units: pixels that may be covered.
         logits: see :data:`Logits`.
         which: at each place the target's class.
-        half: a random half of the pixels, by number.
+        empty: the logits of the picture that is covered everywhere. It and ``halves`` are asked for once at most, and
+            only where they are needed; they are the same for all maps of a picture.
+        halves: the logits as random halves are covered, each on one side and on the other.
         whole: the logits of the whole picture, where they are known.
         thorough: all fractions are looked at, also where the first leaves no doubt.
-        below: where the gain is no larger than this, and there is something to lose, random halves are covered, too.
+        unsure: gains above the first and no larger than the second say too little by themselves: there it is looked at
+            what is left of the picture that is covered everywhere, and where there is something to lose, by halves.
         batch: versions at a time.
 
     Returns:
-        The gain. It costs 2 forward passes where the map is clearly believable, and else 3, 4 more where the first
-        fraction leaves doubt, and 4 where halves are covered; one more where the logits of the whole are not known.
+        The gain. It costs 2 forward passes, 4 more where the first fraction leaves doubt, and one more where the logits
+        of the whole are not known; what ``empty`` and ``halves`` cost comes to that, once for all maps of a picture.
 
     Example:
         >>> values = torch.tensor([4.0, 0.0, 0.0, 0.0])
         >>> def logits(covers):
         ...     left = (values * ~covers).sum(1)
         ...     return torch.stack([left, -left], 1)[:, None]
-        >>> half = lambda i: torch.tensor([True, True, False, False])
-        >>> gain = evidence_gain(torch.arange(4), 4, logits, [0], half=half)
-        >>> gain.fractions, gain.value, evidence_gain(torch.arange(4).flip(0), 4, logits, [0], half=half).value
+        >>> everywhere, half = torch.ones(1, 4) > 0, torch.tensor([[True, True, False, False]])
+        >>> more = {"empty": lambda: logits(everywhere), "halves": lambda: logits(torch.cat([half, ~half]))}
+        >>> gain = evidence_gain(torch.arange(4), 4, logits, [0], **more)
+        >>> gain.fractions, gain.value, evidence_gain(torch.arange(4).flip(0), 4, logits, [0], **more).value
         ((0.5,), 2.0, -1.414213562373095)
     """
     nothing, everything = torch.zeros_like(rank, dtype=torch.bool), rank < units
@@ -155,17 +160,27 @@ def evidence_gain(
 
     cut, kept, own_whole = own(seen)
     sides, own_empty, something = {FRACTIONS[0]: (kept, cut)}, math.nan, True
-    if thorough or not kept - cut >= CLEAR[1]:
-        (own_empty,) = standing([everything])
+    if thorough or not (kept - cut >= CLEAR[1] or kept - cut <= unsure[0]):
+        (own_empty,) = own(empty().detach().cpu())
         something = own_whole - own_empty > NOTHING  # to lose; else no closer look at this picture tells more
     if thorough or (something and CLEAR[0] < kept - cut < CLEAR[1]):
         sides |= apart(FRACTIONS[1:])
     at = tuple(sorted(sides))
     gain = Gain(own_whole, own_empty, tuple(sides[f][0] for f in at), tuple(sides[f][1] for f in at), at)
-    if not (something and gain.value <= below):
+    if not (something and unsure[0] < gain.value <= unsure[1]):
         return gain
-    halves = [half(i) for i in range(HALVES)]
-    return replace(gain, halves=tuple(standing([side & everything for one in halves for side in (one, ~one)])))
+    return replace(gain, halves=tuple(own(halves().detach().cpu())))
+
+
+def random_halves(half: Callable[[int], Bool[Tensor, "*p"]], everything: Bool[Tensor, "*p"]) -> Covers:
+    """What random halves cover: each of them, and all the rest.
+
+    Args:
+        half: a random half of the pixels, by number.
+        everything: that may be covered.
+    """
+    some = [half(i) for i in range(HALVES)]
+    return torch.stack([side & everything for one in some for side in (one, ~one)])
 
 
 def random_half(size: Size, *, seed: int) -> Bool[Tensor, "h w"]:

@@ -19,6 +19,13 @@ BELIEVABLE = 1.1
 """Evidence gain from which on a map is believable, see ``bench/trust.py`` for how often that is wrong."""
 DOUBTFUL = 0.7
 """Evidence gain below which it is not to be trusted: no map of random weights on photographs reached it."""
+SEEN = 0.75
+"""Of the whole picture, how far the class's logit must stand above the mean of the others', in deviations over the
+classes: what the model itself does not see no map can be the evidence of. Maps of random weights that pass for
+believable by chance are mostly of such classes.
+"""
+UNSURE = (-DOUBTFUL, BELIEVABLE)
+"""Evidence gains that may be those of a picture by which no map could be told from others."""
 SPREAD = 0.6
 """Where more of what there is to lose than this stays as random halves are covered, the evidence is nearly everywhere,
 so that no map could be told from others.
@@ -191,7 +198,7 @@ class Trust:
         Where the evidence gain is known:
 
         - *believable*, *doubtful*, *do not trust*: it is at least :data:`BELIEVABLE`, at least :data:`DOUBTFUL`, or
-          less; of random weights no map is believable.
+          less; no map is believable of random weights, or of a class that the model hardly sees (:data:`SEEN`).
         - *cannot be judged*: less than :data:`BELIEVABLE`, and the class is known as well from the covered picture, or
           from nearly any half of it; not where the rest shows it clearly better than what the map marks.
         - *not checked*: covered pictures score NaN or infinity.
@@ -229,8 +236,8 @@ class Trust:
         if not math.isfinite(gain.value):
             return "not checked"
         if gain.value >= BELIEVABLE:
-            return "doubtful" if self.untrained else "believable"
-        if gain.value > -DOUBTFUL and (not gain.loses or gain.spread > SPREAD):
+            return "doubtful" if self.untrained or gain.whole < SEEN else "believable"
+        if gain.value > UNSURE[0] and (not gain.loses or gain.spread > SPREAD):
             return "cannot be judged"
         return "doubtful" if gain.value >= DOUBTFUL else "do not trust"
 
@@ -274,7 +281,7 @@ class Trust:
         if not math.isfinite(gain.value):
             return ("covered pictures score NaN or infinity",)
         if gain.value >= BELIEVABLE:
-            return ()
+            return () if gain.whole >= SEEN else ("the model itself hardly sees it in the whole picture",)
         if self.verdict == "cannot be judged":
             nothing = not gain.loses
             return (

@@ -26,6 +26,7 @@ from isotherm.relevance.judge import FAST_TARGETS, Check, Pause
 from isotherm.relevance.method import Method, check_explains, is_additive, needs_of
 from isotherm.relevance.score import Score
 from isotherm.vlm.fills import Fill
+from isotherm.vlm.gain import CoveredPrompt
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.localise import localised
@@ -218,12 +219,23 @@ def _assess(
     pause: Pause,
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
+    prompts: dict[int, CoveredPrompt] = {}
     for trace, method, values in made:
+        covered = prompts.setdefault(id(trace.question), CoveredPrompt(trace.question, seed=seed, pause=pause))
         cells = places_of(method, trace.question.prompt) if isinstance(method, PlacingMethod) else None
         again = partial(_again, trace, method)
         known = (
             judge_answer(
-                trace, values, again, cells=cells, covers=covers(method), level=level, fill=fill, seed=seed, pause=pause
+                trace,
+                values,
+                again,
+                cells=cells,
+                covers=covers(method),
+                level=level,
+                fill=fill,
+                seed=seed,
+                pause=pause,
+                covered=covered,
             )
             if trace.target in judged
             else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,16 +17,18 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from isotherm.cam.view import Picture
+from isotherm.frame import Size
 from isotherm.metrics.fills import ground_fill
-from isotherm.metrics.gain import Gain, evidence_gain, random_half
+from isotherm.metrics.gain import Gain, evidence_gain, random_half, random_halves
 from isotherm.metrics.ranking import rank_cells
 from isotherm.metrics.references import mix
-from isotherm.metrics.trust import BELIEVABLE
+from isotherm.metrics.trust import UNSURE
 from isotherm.ops.hashing import pixels_key
 from isotherm.ops.resample import to_source
 from isotherm.relevance.judge import Pause, go_on
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.pixel_cells import asked_covered, shown_pictures
+from isotherm.vlm.question import Question
 from isotherm.vlm.tokens import PictureTokens
 from isotherm.vlm.trace import TokenTrace
 
@@ -46,41 +48,92 @@ def answer_gain(
     """The gain of one map; None where the score is of no words.
 
     Args:
-        values: of each token or cell.
-        places: where they lie, picture by picture.
-        thorough: look at all fractions.
+        values, places, thorough: as of :meth:`CoveredPrompt.gain`. The others: as of :class:`CoveredPrompt`.
+    """
+    return CoveredPrompt(trace.question, seed=seed, pause=pause).gain(trace, values, places, thorough=thorough)
+
+
+class CoveredPrompt:
+    """The pictures of a prompt of which parts are covered: all maps of the prompt's answers are judged by it.
+
+    What no map decides is read once for all maps of an answer: the pictures that are covered everywhere, and their
+    random halves.
+
+    Args:
+        question: the prompt, to a model with the weights that it has now.
         seed: of ties and random halves.
         pause: called before the model is run.
     """
-    question, target = trace.question, trace.target
-    read = [(step, token) for (row, step), token in zip(target.steps, target.tokens, strict=False) if row == 0]
-    if not read or not target.words:
-        return None
-    row = target.continuations[0]
-    steps, tokens = [step for step, _ in read], [token for _, token in read]
-    prompt, view = question.prompt, question.view
-    fills = [_ground(picture) for picture in shown_pictures(prompt)]
-    sizes = [place.size for place in places]
-    parts = values.detach().cpu().float().split([place.count for place in places])
-    laid = [lay_out(part, place, additive=False) for part, place in zip(parts, places, strict=True)]
-    flat = torch.cat([to_source(one.nan_to_num(0.0), frame).flatten() for one, frame in laid])
-    seen = torch.cat([place.seen().flatten() for place in places])
-    key = mix(seed, *(pixels_key(torch.from_numpy(source)) for source in prompt.sources))
-    rank, units = rank_cells(flat[None], region=seen[None], seed=key)
 
-    def logits(covers: Bool[Tensor, "n 1 p"]) -> Float[Tensor, "n s k"]:
-        pause()
-        streams = [view.embed(asked_covered(view, prompt, _apart(cover[0], sizes), fills)) for cover in covers]
+    def __init__(self, question: Question, *, seed: int = 0, pause: Pause = go_on) -> None:
+        self._question, self._pause = question, pause
+        self._fills = [_ground(picture) for picture in shown_pictures(question.prompt)]
+        self._key = mix(seed, *(pixels_key(torch.from_numpy(source)) for source in question.prompt.sources))
+        self._read: dict[tuple[str, _Read, bytes], Float[Tensor, "n s k"]] = {}
+
+    def gain(
+        self, trace: TokenTrace, values: Float[Tensor, " n"], places: Sequence[PictureTokens], *, thorough: bool = False
+    ) -> Gain | None:
+        """The gain of one map; None where the score is of no words.
+
+        Args:
+            values: of each token or cell.
+            places: where they lie, picture by picture.
+            thorough: look at all fractions.
+        """
+        target = trace.target
+        known = [(step, token) for (row, step), token in zip(target.steps, target.tokens, strict=False) if row == 0]
+        if not known or not target.words:
+            return None
+        read = _Read(tuple(target.continuations[0]), tuple(step for step, _ in known), tuple(p.size for p in places))
+        parts = values.detach().cpu().float().split([place.count for place in places])
+        laid = [lay_out(part, place, additive=False) for part, place in zip(parts, places, strict=True)]
+        flat = torch.cat([to_source(one.nan_to_num(0.0), frame).flatten() for one, frame in laid])
+        seen = torch.cat([place.seen().flatten() for place in places])[None]
+        rank, units = rank_cells(flat[None], region=seen, seed=self._key)
+        return evidence_gain(
+            rank,
+            units,
+            lambda covers: self._logits(covers, read),
+            [token for _, token in known],
+            empty=lambda: self._once("empty", read, seen),
+            halves=lambda: self._once("halves", read, seen),
+            whole=self._question.logits(read.row)[list(read.steps)],
+            unsure=UNSURE,
+            thorough=thorough,
+            batch=BATCH,
+        )
+
+    def _logits(self, covers: Bool[Tensor, "n 1 p"], read: _Read) -> Float[Tensor, "n s k"]:
+        self._pause()
+        question = self._question
+        view, prompt = question.view, question.prompt
+        streams = [
+            view.embed(asked_covered(view, prompt, _apart(cover[0], read.sizes), self._fills)) for cover in covers
+        ]
         together = tuple(torch.cat(several) for several in zip(*streams, strict=True))
         with torch.no_grad():
-            return question.read(together, [row] * len(covers)).logits[:, steps].float()
+            return question.read(together, [read.row] * len(covers)).logits[:, list(read.steps)].float()
 
-    def half(number: int) -> Bool[Tensor, "1 p"]:
-        return torch.cat([random_half(size, seed=mix(key, number, i)).flatten() for i, size in enumerate(sizes)])[None]
+    def _once(self, what: Literal["empty", "halves"], read: _Read, seen: Bool[Tensor, "1 p"]) -> Float[Tensor, "n s k"]:
+        key = (what, read, seen.numpy().tobytes())
+        if key not in self._read:
 
-    whole = question.logits(row)[steps]
-    more: dict[str, Any] = {"below": BELIEVABLE, "thorough": thorough, "batch": BATCH}
-    return evidence_gain(rank, units, logits, tokens, half=half, whole=whole, **more)
+            def half(number: int) -> Bool[Tensor, "1 p"]:
+                some = [random_half(size, seed=mix(self._key, number, i)) for i, size in enumerate(read.sizes)]
+                return torch.cat([one.flatten() for one in some])[None]
+
+            covers = seen[None] if what == "empty" else random_halves(half, seen)
+            self._read[key] = torch.cat([self._logits(part, read) for part in covers.split(BATCH)])
+        return self._read[key]
+
+
+class _Read(NamedTuple):
+    """Where an answer's words are read, and the sizes of the pictures that are covered."""
+
+    row: tuple[int, ...]
+    steps: tuple[int, ...]
+    sizes: tuple[Size, ...]
 
 
 def _apart(cover: Bool[Tensor, " p"], sizes: Sequence[tuple[int, int]]) -> list[Bool[np.ndarray, "_ _"]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,7 +17,7 @@ from isotherm.metrics.trust import Beside, Trust
 from isotherm.relevance.judge import Level, Pause, go_on, judge
 from isotherm.vlm.fills import Fill, filled
 from isotherm.vlm.fine_cells import on_tokens
-from isotherm.vlm.gain import answer_gain
+from isotherm.vlm.gain import CoveredPrompt
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.pixel_cells import scores_without
 from isotherm.vlm.tokens import PictureTokens
@@ -37,6 +37,7 @@ def judge_answer(
     fill: Fill = "mask",
     seed: int = 0,
     pause: Pause = go_on,
+    covered: CoveredPrompt | None = None,
 ) -> Trust:
     """Deletion and insertion beside random orders and the distance from the centre, and the map of a model with random
     weights.
@@ -48,8 +49,10 @@ def judge_answer(
         covers: those cells are covered; else the vision tokens that they lie in are hidden.
         fill: what a token becomes.
         pause: called before the model is run.
+        covered: the prompt whose pictures are covered, with the same seed: what was read for one map serves the next.
     """
-    (verdict,) = judge([AnswerCase(trace, values, again, fill, pause, cells, covers)], level, seed=seed)
+    covered = covered or CoveredPrompt(trace.question, seed=seed, pause=pause)
+    (verdict,) = judge([AnswerCase(trace, values, again, covered, fill, pause, cells, covers)], level, seed=seed)
     return verdict
 
 
@@ -63,6 +66,7 @@ class AnswerCase:
     Args:
         relevance: of each token, or cell.
         remake: makes it again; None: not checked.
+        covered: the prompt whose pictures are covered.
         fill: what a token becomes.
         pause: called before the model is run.
         cells: of pixels, where the map is of those.
@@ -72,6 +76,7 @@ class AnswerCase:
     trace: TokenTrace
     relevance: Float[Tensor, " n"]
     remake: Callable[[], Float[Tensor, " n"]] | None
+    covered: CoveredPrompt
     fill: Fill = "mask"
     pause: Pause = go_on
     cells: tuple[PictureTokens, ...] | None = None
@@ -112,8 +117,7 @@ class AnswerCase:
 
     def removal(self, level: Level, seed: int) -> Trust:
         places = self.trace.question.prompt.pictures if self.cells is None else self.cells
-        how: dict[str, Any] = {"thorough": level == "full", "seed": seed, "pause": self.pause}
-        gain = answer_gain(self.trace, self.relevance, places, **how)
+        gain = self.covered.gain(self.trace, self.relevance, places, thorough=level == "full")
         if gain is not None and level == "fast":
             return Trust(gain=gain, evidence=bool((self.relevance > 0).any()))
         return replace(self._curves(level, seed), gain=gain)
