@@ -35,6 +35,8 @@ def trials_of(what: str, seed: int, count: int) -> list[Any]:
 
     if what == "classifier of scenes":
         return list(scenes(seed, count))
+    if what == "as if of two classes":
+        return list(scenes(seed, count, 2))
     if what == "detector of scenes":
         return list(boxes(seed, count))
     if what == "answers about shapes":
@@ -106,6 +108,7 @@ def main(*, quick: bool = False) -> None:
     seeds, count = (SEEDS[:1], 4) if quick else (SEEDS, 24)
     plan = {
         "classifier of scenes": seeds,
+        "as if of two classes": seeds,
         "detector of scenes": seeds,
         "answers about shapes": seeds,
         "photographs": seeds,

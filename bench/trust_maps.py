@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -52,11 +52,34 @@ def _targets(view: Any, inputs: Any, classes: tuple[int, ...], names: tuple[str,
     return attribute(view, inputs, methods=[getattr(methods, name) for name in names], score=Classes(classes))
 
 
-def judged(view: Any, inputs: Any, target: Any, shown: Any) -> tuple[float, str]:
-    """The gain of a map and what it comes to."""
+def of_few(target: Any, classes: int) -> Any:
+    """A target as a model has it that knows fewer classes: itself, and those that come behind it, but for some that the
+    model would say instead of it where others are left.
+    """
+    width, rivals, own = target.among.shape[1], target.rivals, int(target.which[0])
+    others = [(own + i) % width for i in range(1, width)]
+    others.sort(
+        key=lambda other: bool(target.among[0, other] > target.among[0, own])
+    )  # which keeps the order of equals
+    columns = [own, *others[: classes - 1]]
+    return replace(
+        target,
+        rivals=lambda prediction, index: rivals(prediction, index)[:, columns],
+        which=torch.zeros_like(target.which),
+        among=target.among[:, columns],
+    )
+
+
+def judged(view: Any, inputs: Any, target: Any, shown: Any, classes: int | None = None) -> tuple[float, str]:
+    """The gain of a map and what it comes to.
+
+    Args:
+        classes: how many the model knows; None: all that it does.
+    """
     from isotherm.cam.gain import picture_gain
     from isotherm.metrics.trust import Trust
 
+    target = target if classes is None else of_few(target, classes)
     gain = picture_gain(view, inputs, target, shown)
     assert gain is not None
     return gain.value, Trust(gain=gain, evidence=bool((shown.values > 0).any())).verdict
@@ -80,19 +103,23 @@ def edges(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return F.adaptive_avg_pool2d(steep[None, None], size)[0, 0]
 
 
-def scenes(seed: int, count: int) -> Iterator[Trial]:
-    """Of the classifier of a training seed, of the same with random weights, and of those that were misled."""
+def scenes(seed: int, count: int, classes: int | None = None) -> Iterator[Trial]:
+    """Of the classifier of a training seed, of the same with random weights, and of those that were misled.
+
+    Args:
+        classes: as if they knew so many.
+    """
     from isotherm.data.scenes import held_out_scenes
     from isotherm.zoo.scenes.view import SceneView, load_scenes
 
     view = load_scenes(seed)
     nonsense, marking = SceneView(misled("shuffled", seed)), SceneView(misled("watermark", seed))
     for number, scene in enumerate(islice(held_out_scenes(count), count)):
-        yield from _of_scene(view, nonsense, scene, seed, number)
-        yield from _of_watermark(view, marking, scene, number)
+        yield from _of_scene(view, nonsense, scene, seed, number, classes)
+        yield from _of_watermark(view, marking, scene, number, classes)
 
 
-def _of_scene(view: Any, nonsense: Any, scene: Any, seed: int, number: int) -> Iterator[Trial]:
+def _of_scene(view: Any, nonsense: Any, scene: Any, seed: int, number: int, classes: int | None) -> Iterator[Trial]:
     from isotherm.cam.trace import LayerMap
     from isotherm.metrics.randomisation import randomised
     from isotherm.metrics.references import centre_map
@@ -117,7 +144,7 @@ def _of_scene(view: Any, nonsense: Any, scene: Any, seed: int, number: int) -> I
             for name, c in others.items()
         }
         for kind, values in made.items():
-            yield from _tried(kind, view, inputs, done.targets, LayerMap("map", values[None], frame), evidence)
+            yield from _tried(kind, view, inputs, done.targets, LayerMap("map", values[None], frame), evidence, classes)
         for part, words in ((1.0, "all weights random"), (0.25, "last stages random")):
             yield from _ignorant(
                 words,
@@ -125,11 +152,12 @@ def _of_scene(view: Any, nonsense: Any, scene: Any, seed: int, number: int) -> I
                 inputs,
                 k,
                 randomised(view.model, part, seed=seed * 1000 + number, calibrate=lambda: view.run(inputs)),
+                classes,
             )
-        yield from _ignorant("shuffled labels", nonsense, inputs, k, nullcontext())
+        yield from _ignorant("shuffled labels", nonsense, inputs, k, nullcontext(), classes)
 
 
-def _of_watermark(view: Any, marking: Any, scene: Any, number: int) -> Iterator[Trial]:
+def _of_watermark(view: Any, marking: Any, scene: Any, number: int, classes: int | None) -> Iterator[Trial]:
     """A class that a watermark decides: the map of the model that learned so, and one of an object."""
     from isotherm.cam.trace import LayerMap
 
@@ -138,23 +166,27 @@ def _of_watermark(view: Any, marking: Any, scene: Any, number: int) -> Iterator[
     done = _targets(marking, inputs, (MARKED,), OFTEN)
     for name, m in zip(OFTEN, done.maps, strict=True):
         shown = LayerMap("map", m.values[:1].float(), m.frame)
-        yield from _tried(f"{name} of a watermark", marking, inputs, done.targets, shown, where[0])
+        yield from _tried(f"{name} of a watermark", marking, inputs, done.targets, shown, where[0], classes)
     other = _targets(view, inputs, (int(scene.labels[0]),), ("hirescam",)).maps[0]
     shown = LayerMap("map", other.values.float(), other.frame)
-    yield from _tried("object beside a watermark", marking, inputs, done.targets, shown, where[0])
+    yield from _tried("object beside a watermark", marking, inputs, done.targets, shown, where[0], classes)
 
 
-def _ignorant(kind: str, view: Any, inputs: Any, k: int, around: AbstractContextManager[Any]) -> Iterator[Trial]:
+def _ignorant(
+    kind: str, view: Any, inputs: Any, k: int, around: AbstractContextManager[Any], classes: int | None
+) -> Iterator[Trial]:
     with around:
         for name in OFTEN:
             done = _targets(view, inputs, (k,), (name,))
-            gain, verdict = judged(view, inputs, done.targets, done.maps[0])
+            gain, verdict = judged(view, inputs, done.targets, done.maps[0], classes)
             yield Trial(f"{name}, {kind}", False, gain, verdict)
 
 
-def _tried(kind: str, view: Any, inputs: Any, target: Any, shown: Any, evidence: Tensor) -> Iterator[Trial]:
+def _tried(
+    kind: str, view: Any, inputs: Any, target: Any, shown: Any, evidence: Tensor, classes: int | None
+) -> Iterator[Trial]:
     from isotherm.ops.resample import to_source
 
     lies = auc(to_source(shown.values, shown.frame)[0].flatten(), evidence.flatten())
     if lies >= RIGHT or lies <= WRONG:
-        yield Trial(kind, lies >= RIGHT, *judged(view, inputs, target, shown))
+        yield Trial(kind, lies >= RIGHT, *judged(view, inputs, target, shown, classes))

@@ -112,7 +112,7 @@ def test_which_maps_the_fast_check_judges_does_not_depend_on_their_order():
         surest = sorted({score for score, *_ in rows})[-2:]
         for i, (score, name, trust, line) in enumerate(rows):
             assert (trust is not None) == (score in surest)
-            assert "the two targets with the highest scores only; trust full looks at all" in line or trust is not None
+            assert "the two targets with the highest scores only; --trust full" in line or trust is not None
             assert line == judged.setdefault((name, i % 2), line)
     assert len(judged) == 8
 
@@ -184,7 +184,7 @@ def test_a_map_that_is_right_is_believed_and_an_inverted_one_is_not():
     net = Bright()
     with torch.no_grad():
         net.layer.weight.abs_()
-        net.head.weight.abs_()
+        net.head.weight.abs_().mul_(10)  # classes that differ by less than a nat are as good as alike
     view = TinyClassifier(net)
     view.names = ("bright", "other")
     view.auto_layers = lambda: type("C", (), {"layers": ("layer",), "reason": ""})()

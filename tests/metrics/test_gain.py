@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from isotherm.metrics.fills import ground_fill
-from isotherm.metrics.gain import CLEAR, HALVES, NOTHING, Gain, evidence_gain, random_half, random_halves
+from isotherm.metrics.gain import CLEAR, HALVES, NOTHING, PRIOR, Gain, evidence_gain, random_half, random_halves
 
 NEVER = (-math.inf, -math.inf)
 """Of :func:`evidence_gain`'s ``unsure``: halves are never covered."""
@@ -39,6 +39,11 @@ def gained(rank, logits, which=(0,), *, units: int = 8, **more):
     )
 
 
+def unit_of(whole: float, cut: float, classes: int = 4) -> float:
+    """Of deviations over the classes."""
+    return math.sqrt(((classes - 1) * (whole**2 + cut**2) + PRIOR**2) / classes)
+
+
 def gain_of(rank, **more):
     options = {"unsure": NEVER, "thorough": True}
     options |= {k: more.pop(k) for k in ("unsure", "batch", "thorough", "whole") if k in more}
@@ -48,15 +53,17 @@ def gain_of(rank, **more):
 def test_a_gain_by_hand():
     """Of 15 the quarter, half and three quarters that matter most are 12, 15 and 15, and of the rest 0, 0 and 3."""
     gain = gain_of(torch.arange(8))
-    unit = 15 / 2 * math.sqrt(3 / 16)  # the deviation of (15, 7.5, 7.5, 7.5); the covered picture has none
+    # the deviation of (15, 7.5, 7.5, 7.5), and of one class more; the covered picture has none
+    unit = unit_of(15 / 2 * math.sqrt(3 / 16), 0.0)
     own = [(left - left / 2) / unit for left in (15, 0, 15, 3, 15, 0, 12, 0)]
     assert (gain.whole, gain.empty) == pytest.approx((own[0], own[1]))
     assert gain.kept == pytest.approx((own[2], own[4], own[6]))
     assert gain.cut == pytest.approx((own[3], own[5], own[7]))
     assert gain.value == pytest.approx((15 + 15 + 12 - 3) / 2 / 3 / unit)
     assert gain.halves == ()
-    # without the half that the reversed map marks all is left, so the unit is larger by the root of two
-    assert gain_of(torch.arange(8).flip(0)).value == pytest.approx(-gain.value / math.sqrt(2))
+    # without the half that the reversed map marks all is left, so the unit is larger
+    larger = unit_of(15 / 2 * math.sqrt(3 / 16), 15 / 2 * math.sqrt(3 / 16))
+    assert gain_of(torch.arange(8).flip(0)).value == pytest.approx(-gain.value * unit / larger)
 
 
 def test_a_half_that_leaves_no_doubt_is_enough_and_the_whole_may_be_known():
@@ -79,7 +86,7 @@ def test_a_half_that_leaves_no_doubt_is_enough_and_the_whole_may_be_known():
     worse = gained(torch.arange(8).flip(0), counted, whole=whole, unsure=(-0.7, 1.1))
     assert (worse.fractions, len(seen), worse.value < -0.7) == ((0.5,), 2, True)
     assert math.isnan(worse.empty)
-    even = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.6, 0.0, 0.0, 0.0])
+    even = torch.tensor([10.0, 0.0, 0.0, 0.0, 6.0, 0.0, 0.0, 0.0])
     doubt = gain_of(torch.arange(8), worth=even, thorough=False)
     assert doubt.fractions == (0.25, 0.5, 0.75)
 
@@ -87,16 +94,24 @@ def test_a_half_that_leaves_no_doubt_is_enough_and_the_whole_may_be_known():
 def test_the_unit_is_of_the_whole_picture_and_of_what_is_left_without_the_most_relevant_half():
     offsets = torch.tensor([0.0, 3.0, -3.0, 0.0])
     ends = logits_of()(torch.stack([torch.zeros(8), torch.arange(8) < 4]).bool())[:, 0] + offsets
-    unit = float(ends.std(1, correction=0).square().sum().sqrt())
-    gain = gained(torch.arange(8), lambda covers: logits_of()(covers) + offsets, unsure=NEVER)
+    unit = unit_of(*ends.std(1, correction=0).tolist())
+    gain = gained(torch.arange(8), lambda covers: logits_of()(covers) + offsets, unsure=NEVER, thorough=True)
     assert gain.value == pytest.approx((15 + 15 + 12 - 3) / 2 / 3 / unit)
 
 
 def test_what_all_classes_gain_and_the_scale_of_logits_change_nothing():
     rank = torch.arange(8)
     assert gain_of(rank, bias=100.0).value == pytest.approx(gain_of(rank).value, rel=1e-4)
-    assert gain_of(rank, scale=0.01).value == pytest.approx(gain_of(rank).value, rel=1e-4)
+    wide = [gain_of(rank, classes=20_000, scale=scale).value for scale in (1.0, 10.0, 1000.0)]
+    assert wide == pytest.approx([wide[0]] * 3, rel=0.05)
     assert gain_of(rank, batch=1) == gain_of(rank, batch=8)
+
+
+def test_of_few_classes_a_difference_much_smaller_than_a_nat_is_nothing():
+    """Two logits deviate by half their difference, however small it is: that of random weights was called believable."""
+    small, large = (gain_of(torch.arange(8), classes=2, scale=scale).value for scale in (0.01, 1.0))
+    assert 0 < small < 0.1
+    assert large > 2
 
 
 def test_random_halves_are_looked_at_where_the_gain_is_small_and_say_what_stays():

@@ -73,8 +73,8 @@ def test_the_line():
         (replace(GOOD, evidence=False), "no evidence", ("no value of the map is positive",)),
         (
             replace(GOOD, deletion=replace(DOWN, value=math.nan), insertion=replace(UP, value=math.nan)),
-            "do not trust",
-            ("cannot be judged on this picture",),
+            "cannot be judged",
+            ("it is known as well from the covered picture",),
         ),
         (
             replace(GOOD, deletion=LOST, insertion=LOST),

@@ -23,7 +23,9 @@ from isotherm.ops.percent import percent
 from isotherm.relevance.judge import Check, Pause, go_on
 from isotherm.relevance.method import Method
 
-NOT_JUDGED = "trust: not judged (the fast check looks at the two {} only; trust full looks at all)"
+NOT_JUDGED = (
+    'trust: not judged (the fast check looks at the two {} only; --trust full, in Python trust="full", looks at all)'
+)
 
 
 @dataclass(frozen=True)

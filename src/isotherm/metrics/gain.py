@@ -3,9 +3,10 @@
 It is the symmetric relevance gain of Bluecher, Vielhaben & Strodthoff, "Decoupling pixel flipping and occlusion
 strategy for consistent XAI benchmarks" (TMLR 2024, section 4), with two things that are ours. The score is the class's
 logit less the mean of the other classes': what all classes lose as pixels go is no evidence for one of them. And the
-unit is the deviation of the logits over the classes, which a model of any number of classes has, and by which a gain
-means the same for a trained network and for one of random weights: that of the whole picture and that of the one whose
-half is covered which the map marks most, together.
+unit is the deviation of the logits over the classes, by which a gain means the same for a trained network and for one
+of random weights: that of the whole picture and that of the one whose half is covered which the map marks most,
+together. Few classes tell little of it (of two it is their difference, however small), so it counts as if one class
+more were known, see :data:`PRIOR`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ alone where it leaves no doubt.
 """
 CLEAR = (0.3, 1.8)
 """Gains at a half of the picture that leave no doubt: no more than the first, or at least the second."""
+PRIOR = 1.5
+"""Deviation of the one class more that the unit counts, in nats, as softmax and sigmoid take logits. It changes little
+of ten classes and nothing of a thousand; of two, a difference much smaller than this is what networks of random
+weights have.
+"""
 NOTHING = 1e-3
 """A class that loses less than this as the whole picture is covered loses nothing: it is what rounding makes."""
 HALVES = 2
@@ -129,7 +135,7 @@ def evidence_gain(
         >>> more = {"empty": lambda: logits(everywhere), "halves": lambda: logits(torch.cat([half, ~half]))}
         >>> gain = evidence_gain(torch.arange(4), 4, logits, [0], **more)
         >>> gain.fractions, gain.value, evidence_gain(torch.arange(4).flip(0), 4, logits, [0], **more).value
-        ((0.5,), 2.0, -1.414213562373095)
+        ((0.5,), 2.6483388435275774, -1.9331906986565663)
     """
     nothing, everything = torch.zeros_like(rank, dtype=torch.bool), rank < units
     part = round(FRACTIONS[0] * units)
@@ -137,8 +143,9 @@ def evidence_gain(
     seen = logits(torch.stack(first)).detach().cpu()
     seen = seen if whole is None else torch.cat([seen, whole.detach().to(seen)[None]])
     known = seen.isfinite().all(0)
-    # logits that are all alike have no deviation, and no class is known better than others
-    unit = _deviations(seen[2], known).hypot(_deviations(seen[0], known)).clamp(min=1e-12)
+    count = known.sum(1).double()
+    squares = (count - 1) * (_deviations(seen[2], known).square() + _deviations(seen[0], known).square())
+    unit = ((squares + PRIOR**2) / count).sqrt()
 
     def own(rows: Float[Tensor, "n s k"]) -> list[float]:
         at = torch.arange(len(which)), torch.as_tensor(which)

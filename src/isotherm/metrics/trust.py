@@ -207,6 +207,7 @@ class Trust:
 
         - *do not trust*: worse than random in deletion or insertion, or better in neither, or hardly dependent on the
           weights.
+        - *cannot be judged*: the filled picture scores as high as the whole one.
         - *not checked*: neither could be computed, because changed pictures score NaN or infinity.
         - *doubtful*: better than random in only one of the two, or by one spread but not clearly, or the distance from
           the centre does better than the map, or the weights were not checked, or they are random.
@@ -221,6 +222,8 @@ class Trust:
             return "do not trust"
         if self.deletion.lost and self.insertion.lost:
             return "not checked"
+        if set(standings) == {"unknown"} and not (self.deletion.lost or self.insertion.lost):
+            return "cannot be judged"
         if not ("better" in standings or self._leans):
             return "do not trust"
         if (
@@ -266,7 +269,7 @@ class Trust:
                 set(standings) == {"unknown"},
                 "not clearly better than random" if self._leans else "no better than random",
             )
-            out.append("cannot be judged on this picture" if unknown else leaning)
+            out.append("it is known as well from the covered picture" if unknown and not lost else leaning)
         elif standings != ("better", "better") and not lost:
             out.append(f"better than random in {'deletion' if standings[0] == 'better' else 'insertion'} only")
         if self.depends_on_weights is False:
