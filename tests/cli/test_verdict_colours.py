@@ -10,7 +10,7 @@ from rich.console import Console
 from isotherm.cli.console import ConsoleReporter
 from isotherm.cli.options import Common
 
-LINE = "      trust: evidence gain +0.20 (needs 1.1) → {word} (believable to nobody)"
+LINE = "      trust: evidence gain +0.20 (needs 0.95) → {word} (believable to nobody)"
 
 
 def printed(line: str, **console) -> str:

@@ -208,8 +208,8 @@ def test_the_table_has_the_verdict_and_the_details_the_figures(tmp_path):
 
 def test_a_verdict_has_its_colour_and_the_figure_that_decided(tmp_path):
     lines = {
-        "good": "trust: evidence gain +2.37 (needs 1.1) → believable",
-        "mixed": "trust: evidence gain +0.80 (needs 1.1) → doubtful (what the map marks shows it hardly better)",
+        "good": "trust: evidence gain +2.37 (needs 0.95) → believable",
+        "mixed": "trust: evidence gain +0.80 (needs 0.95) → doubtful (what the map marks shows it hardly better)",
         "": "trust: evidence gain unknown → not checked (covered pictures score NaN or infinity)",
     }
     for colour, line in lines.items():

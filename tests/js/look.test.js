@@ -87,7 +87,7 @@ test("the evidence gain is the mean distance of two curves, and says how often i
   assert.equal(gainOf(gain), 1.5);
   assert.equal(gainOf({ ...gain, cut: [1, null, 0] }), null);
   assert.equal(gainOf(null), null);
-  assert.deepEqual([1.0996, 0.6999, 1.1, 2.778, -0.296].map(gainText), ["1.09", "0.69", "1.10", "2.78", "-0.30"]);
+  assert.deepEqual([0.9496, 0.6999, 0.95, 2.778, -0.296].map(gainText), ["0.94", "0.69", "0.95", "2.78", "-0.30"]);
   assert.deepEqual(gainCurves(gain), [[[0, 3], [0.25, 3], [0.5, 2], [0.75, 1], [1, 0]], [[0, 3], [0.25, 1], [0.5, 0.5], [0.75, 0], [1, 0]]]);
   assert.deepEqual(gainCurves({ ...gain, empty: null })[0], [[0, 3], [0.25, 3], [0.5, 2], [0.75, 1]]);
   assert.deepEqual(gainCurves({ ...gain, whole: null }), [[], []]);

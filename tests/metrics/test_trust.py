@@ -292,7 +292,7 @@ def by_gain(value: float, *, whole: float = 3.0, empty: float = 0.0, stays: floa
         (by_gain(-1.0), "do not trust", "the rest of the picture shows it better than what the map marks"),
         (by_gain(-1.0, stays=0.9), "do not trust", "the rest of the picture shows it better than what the map marks"),
         (by_gain(0.0, stays=SPREAD + 0.01), "cannot be judged", "nearly any half of the picture shows it"),
-        (by_gain(0.9, empty=3.0), "cannot be judged", "it is known as well from the covered picture"),
+        (by_gain(0.8, empty=3.0), "cannot be judged", "it is known as well from the covered picture"),
         (by_gain(math.nan), "not checked", "covered pictures score NaN or infinity"),
         (by_gain(2.0, evidence=False), "no evidence", "no value of the map is positive"),
     ],
@@ -307,13 +307,13 @@ def test_the_evidence_gain_decides_where_it_is_known(trust, verdict, reason):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (1.0996, "+1.09 (needs 1.1) → doubtful"),
-        (0.6999, "+0.69 (needs 1.1) → do not trust"),
-        (1.1, "+1.10 (needs 1.1) → believable"),
-        (0.7, "+0.70 (needs 1.1) → doubtful"),
-        (1.0951, "+1.09 (needs 1.1) → doubtful"),
-        (2.778, "+2.78 (needs 1.1) → believable"),
-        (-0.296, "-0.30 (needs 1.1) → do not trust"),
+        (0.9496, "+0.94 (needs 0.95) → doubtful"),
+        (0.6999, "+0.69 (needs 0.95) → do not trust"),
+        (0.95, "+0.95 (needs 0.95) → believable"),
+        (0.7, "+0.70 (needs 0.95) → doubtful"),
+        (0.9451, "+0.94 (needs 0.95) → doubtful"),
+        (2.778, "+2.78 (needs 0.95) → believable"),
+        (-0.296, "-0.30 (needs 0.95) → do not trust"),
     ],
 )
 def test_no_gain_reads_as_a_limit_that_it_does_not_reach(value, words):
@@ -323,7 +323,7 @@ def test_no_gain_reads_as_a_limit_that_it_does_not_reach(value, words):
 
 def test_the_line_of_a_gain_has_the_figure_first_and_the_details_behind_it():
     trust = by_gain(2.5)
-    assert trust.line() == "trust: evidence gain +2.50 (needs 1.1) → believable"
+    assert trust.line() == "trust: evidence gain +2.50 (needs 0.95) → believable"
     full = replace(trust, deletion=DOWN, insertion=UP, similarity=0.07, level="full")
-    assert full.line().startswith("trust: evidence gain +2.50 (needs 1.1), deletion 0.21 vs random")
+    assert full.line().startswith("trust: evidence gain +2.50 (needs 0.95), deletion 0.21 vs random")
     assert full.line().endswith("similarity 0.07 (map depends on the weights) → believable")

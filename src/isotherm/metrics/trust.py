@@ -15,7 +15,7 @@ from isotherm.metrics.gain import Gain
 Standing = Literal["better", "no better", "worse", "unknown"]
 Verdict = Literal["believable", "doubtful", "do not trust", "cannot be judged", "not checked", "no evidence"]
 
-BELIEVABLE = 1.1
+BELIEVABLE = 0.95
 """Evidence gain from which on a map is believable, see ``bench/trust.py`` for how often that is wrong."""
 DOUBTFUL = 0.7
 """Evidence gain below which it is not to be trusted: no map of random weights on photographs reached it."""

@@ -9,7 +9,7 @@ import { VERDICTS } from "./names.js";
 /** @typedef {{deletion: Beside, insertion: Beside, similarity: number | null, stages: [number, number][], evidence: boolean, untrained: boolean, gain?: Gain | null}} Judgement */
 
 /** The evidence gain from which on a map is believable, as isotherm.metrics.trust has it. */
-export const BELIEVABLE = 1.1;
+export const BELIEVABLE = 0.95;
 /** The one from which on it is doubtful, and below which it is not to be trusted. */
 export const DOUBTFUL = 0.7;
 
@@ -105,7 +105,7 @@ function errorText(verdict, { deletion, insertion, gain }) {
 
 /** How often a word that comes from the evidence gain is wrong, as bench/trust.py measured. @type {Record<string, string>} */
 const GAIN_ERRS = {
-  believable: "Of maps that rest on something else, 1 to 5 in 100 come this far. Believable is not the same as right.",
-  doubtful: "Of maps that rest on what they should, 1 to 15 in 100 come no farther: take it for not shown, not for wrong.",
-  "do not trust": "Of maps that rest on what they should, up to 7 in 100 are no better.",
+  believable: "Of maps that rest on something else, 1 to 3 in 100 come this far. Believable is not the same as right.",
+  doubtful: "Of maps that rest on what they should, up to 7 in 100 come no farther: take it for not shown, not for wrong.",
+  "do not trust": "Of maps that rest on what they should, up to 8 in 100 are no better.",
 };
