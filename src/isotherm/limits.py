@@ -27,7 +27,7 @@ HEADER_BYTES = 100_000_000
 OWN_HEADER_BYTES = 8 << 20
 """Header of a safetensors file that isotherm wrote itself."""
 MODULES = 4000
-"""Modules and tensors of a network that is built as a file of ours describes it."""
+"""Modules and tensors of a network that is built as a file describes it."""
 PARAMETERS = 1 << 26
 """Numbers of such a network beyond those that the file holds."""
 PLAIN_BYTES = 64 << 20
@@ -46,6 +46,8 @@ DESCRIPTION_LAYERS = 2000
 """Layers in the description of a YOLO."""
 DESCRIPTION_VALUES = 1000
 """Values in a layer's arguments there, and other entries."""
+DESCRIPTION_NUMBERS = 1 << 30
+"""Numbers of the network that the description of a YOLO asks for; the largest that ultralytics has has 155 million."""
 CONFIG_LAYERS = 400
 """Layers of a network in the configuration of a model."""
 MODEL_SIDE = 4096

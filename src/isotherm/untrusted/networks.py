@@ -53,9 +53,16 @@ def built(
         Traceback (most recent call last):
         ValueError: the file has no weights of (1073741824, 1073741824)
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), _Unfilled(), counted(most):
+    with torch.random.fork_rng(devices=[]), bare(), counted(most):
         check(build())
     return build()
+
+
+@contextmanager
+def bare() -> Iterator[None]:
+    """While the block builds modules, they get no memory and no numbers."""
+    with torch.device("meta"), _Unfilled():
+        yield
 
 
 class _Unfilled(TorchFunctionMode):
@@ -85,7 +92,7 @@ def counted(most: int | None = limits.PARAMETERS) -> Iterator[None]:
         nonlocal count
         count += 1
         if count > limits.MODULES:
-            raise ValueError(f"a network of more than {limits.MODULES} modules; no file of ours describes such a one")
+            raise ValueError(f"a network of more than {limits.MODULES} modules, more than any file may ask for")
 
     def of_module(module: nn.Module, name: str, inner: Any) -> None:
         if threading.get_ident() == thread:
@@ -98,7 +105,7 @@ def counted(most: int | None = limits.PARAMETERS) -> Iterator[None]:
         one_more()
         numbers += value.numel()
         if most is not None and numbers > most:
-            raise ValueError(f"a network of more than {most} numbers; the file holds and describes fewer")
+            raise ValueError(f"a network of more than {most} numbers, more than the file may ask for")
 
     handles = (
         register_module_module_registration_hook(of_module),

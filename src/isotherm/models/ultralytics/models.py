@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import original_module
 from isotherm.errors import AdapterError, OptionError, WeightsError
+from isotherm.models.ultralytics.bare import check_size
 from isotherm.models.ultralytics.description import (
     MAX_BYTES,
     RefusedDescriptionError,
@@ -137,7 +138,9 @@ def open_model(name: str, allow_code: str | os.PathLike[str] | None, seed: int) 
     with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
         copy = Path(dpath) / f"{stem}.yaml"  # what was checked is what the package reads
         try:
-            copy.write_text(yaml.safe_dump(read_description(content, source), sort_keys=False), "utf-8")
+            description = read_description(content, source)
+            check_size(description, source)
+            copy.write_text(yaml.safe_dump(description, sort_keys=False), "utf-8")
             safe = True
         except RefusedDescriptionError as refused:
             if not authorise(source, hashlib.sha256(content).hexdigest(), allow_code):
