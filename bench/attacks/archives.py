@@ -75,7 +75,7 @@ def _bomb(folder: Path, marker: Path) -> Path:
     with zipfile.ZipFile(io.BytesIO(_good())) as good, zipfile.ZipFile(fpath, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in good.namelist():
             if name.endswith("data/0"):
-                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as part:
+                with archive.open(name, "w", force_zip64=True) as part:
                     for _ in range(64):
                         part.write(bytes(1 << 24))
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -15,26 +14,15 @@ from rich.text import Text
 
 from isotherm.cli.options import Common
 from isotherm.jobs.reporter import Kind, Reporter
+from isotherm.ops.visible import visible
 from isotherm.progress import Progress
 
 ALARM = "bold white on red"
 """How a line looks that nobody should overlook."""
 VERDICTS = {"believable": "green", "doubtful": "yellow", "do not trust": "red"}
 """Of each verdict the colour of its word."""
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 EVERY_S = 10.0
 """Without a terminal, a line of progress at most so often."""
-
-
-def visible(text: str) -> str:
-    r"""Text of others, as from a file, with what a terminal would obey spelt out: control characters and turns of the
-    direction of writing.
-
-    Example:
-        >>> print(visible("a\x1b[31mb"))
-        a\x1b[31mb
-    """
-    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class ConsoleReporter(Reporter):
@@ -78,7 +66,7 @@ class ConsoleReporter(Reporter):
         if not self.console.is_terminal:
             if self._by_lines and (progress.last or time.monotonic() - self._last >= EVERY_S):
                 self._last = time.monotonic()
-                self.console.print(str(progress), markup=False, soft_wrap=True)
+                self.console.print(visible(str(progress), lines=True), markup=False, soft_wrap=True)
             return
         if self._bar is None:
             columns = (
@@ -94,10 +82,14 @@ class ConsoleReporter(Reporter):
             self._bar.reset(self._task)
             self._stage = progress.stage
         self._bar.update(
-            self._task, completed=progress.step, total=progress.total, description=progress.text or progress.stage
+            self._task,
+            completed=progress.step,
+            total=progress.total,
+            description=visible(progress.text or progress.stage),
         )
 
     def message(self, text: str, kind: Kind = "note") -> None:
+        text = visible(text, lines=True)
         if kind == "failure":
             print(f"isotherm: {text}", file=sys.stderr)
             return

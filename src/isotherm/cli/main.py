@@ -17,6 +17,7 @@ import tyro
 
 from isotherm.cli.options import COMMANDS, PAIRS, Command, Common
 from isotherm.errors import IsothermError, OptionError
+from isotherm.ops.visible import visible
 from isotherm.version import __version__
 
 RUNNERS = {
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except IsothermError as error:  # options that do not go together, or are out of range
         if "--debug" in arguments:
             traceback.print_exc()
-        print(f"isotherm: {error.on_command_line()}", file=sys.stderr)
+        _complain(error.on_command_line())
         return 2
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
     try:
@@ -104,28 +105,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except IsothermError as error:
         if options.debug:
             traceback.print_exc()
-        print(f"isotherm: {error.on_command_line()}", file=sys.stderr)
+        _complain(error.on_command_line())
         return 2
     except OSError as error:
         if options.debug:
             traceback.print_exc()
         if error.filename is None:  # no file's fault
-            print(f"isotherm: {type(error).__name__}: {error}", file=sys.stderr)
+            _complain(f"{type(error).__name__}: {error}")
         else:
-            print(
-                f"isotherm: {error.filename} cannot be read or written ({error.strerror or error}); look at the permissions of its folder and the space "
-                "that is left, or choose another folder",
-                file=sys.stderr,
+            _complain(
+                f"{error.filename} cannot be read or written ({error.strerror or error}); look at the permissions of its folder and the space "
+                "that is left, or choose another folder"
             )
         return 2
     except Exception as error:  # a fault of ours or of a model: still no traceback unless asked for
         if options.debug:
             traceback.print_exc()
-        print(
-            f"isotherm: {type(error).__name__}: {error}\nThis was not foreseen; run again with --debug for the traceback.",
-            file=sys.stderr,
-        )
+        _complain(f"{type(error).__name__}: {error}\nThis was not foreseen; run again with --debug for the traceback.")
         return 2
+
+
+def _complain(text: str) -> None:
+    print(f"isotherm: {visible(text, lines=True)}", file=sys.stderr)
 
 
 def _unread() -> int:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from isotherm.cli.console import visible
 from isotherm.cli.options import Runs
+from isotherm.ops.visible import visible
 from isotherm.runs.file import to_json
 from isotherm.runs.read import RunList, list_runs
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from isotherm.cli.console import visible
 from isotherm.cli.options import Show
 from isotherm.errors import OptionError
 from isotherm.heatmap import Heatmap
+from isotherm.ops.visible import visible
 
 
 def run(options: Show, arguments: Sequence[str]) -> int:

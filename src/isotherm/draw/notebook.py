@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Sequence
 from itertools import islice
@@ -18,6 +17,7 @@ from isotherm.draw.sheet import Tile, arrange
 from isotherm.draw.style import as_style
 from isotherm.draw.text import text_size
 from isotherm.heatmap import Heatmap
+from isotherm.ops.visible import markup
 
 SIDE = 480
 """Longer side of a single map in a notebook, in pixels."""
@@ -84,16 +84,16 @@ def gallery_html(
     maps = list(islice(((m, _scale_of_all(h)) for h in heatmaps for m in _singles(h)), MOST))
     side = SIDE if total == 1 else SIDE * 2 // 3
     figures = "".join(_figure(m, side, scale) for m, scale in maps) or f'<span style="{_MUTED}">no heatmaps</span>'
-    alarms = "".join(f'<div role="alert" style="{_ALARM}">{html.escape(line)}</div>' for line in warnings)
-    above = "".join(f'<div style="{_LINE}">{html.escape(line)}</div>' for line in lines)
+    alarms = "".join(f'<div role="alert" style="{_ALARM}">{markup(line)}</div>' for line in warnings)
+    above = "".join(f'<div style="{_LINE}">{markup(line)}</div>' for line in lines)
     below = []
     if total > len(maps):
         below.append(f'<div style="{_MUTED}">{total - len(maps)} more not drawn</div>')
     if trust_line:
-        below.append(f'<div style="{_LINE}">{html.escape(trust_line)}</div>')
-    below += [f'<div style="{_LINE};{_MUTED}">{html.escape(note)}</div>' for note in notes]
+        below.append(f'<div style="{_LINE}">{markup(trust_line)}</div>')
+    below += [f'<div style="{_LINE};{_MUTED}">{markup(note)}</div>' for note in notes]
     if command:
-        below.append(f'<code style="{_MUTED}">{html.escape(command)}</code>')
+        below.append(f'<code style="{_MUTED}">{markup(command)}</code>')
     return f'<div class="isotherm">{alarms}{above}{figures}{"".join(below)}</div>'
 
 
@@ -127,12 +127,12 @@ def _draw(heatmap: Heatmap, side: int, scale: Scale | None) -> Image.Image:
 def _figure(heatmap: Heatmap, side: int, scale: Scale | None) -> str:
     data = base64.b64encode(_png(_draw(heatmap, side, scale))).decode()
     title, line, trust = title_of(heatmap), line_of(heatmap), facts_of(heatmap).get("trust", "")
-    belief = f'<div style="{_MUTED}">{html.escape(trust)}</div>' if trust else ""
+    belief = f'<div style="{_MUTED}">{markup(trust)}</div>' if trust else ""
     return (
         f'<figure style="{_FIGURE.format(side=side)}">'
-        f'<img alt="{html.escape(f"{title}: {line}", quote=True)}" style="max-width:100%;border-radius:4px" '
+        f'<img alt="{markup(f"{title}: {line}")}" style="max-width:100%;border-radius:4px" '
         f'src="data:image/png;base64,{data}">'
-        f'<figcaption><strong>{html.escape(title)}</strong><div style="{_MUTED}">{html.escape(line)}</div>{belief}</figcaption></figure>'
+        f'<figcaption><strong>{markup(title)}</strong><div style="{_MUTED}">{markup(line)}</div>{belief}</figcaption></figure>'
     )
 
 

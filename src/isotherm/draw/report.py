@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import io
 import json
 import os
@@ -32,6 +31,7 @@ from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile
 from isotherm.draw.style import OPACITY
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
+from isotherm.ops.visible import markup
 from isotherm.version import __version__
 
 PROGRAM, LOOK = "viewer.js", "page.css"
@@ -153,10 +153,6 @@ def _json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _escape(text: Any) -> str:
-    return html.escape(str(text), quote=True)
-
-
 def _head(title: str) -> str:
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hash(page_text(LOOK))}; script-src {_hash(script_text(PROGRAM))}; "
@@ -166,7 +162,7 @@ def _head(title: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="generator" content="isotherm {__version__}"><title>{_escape(title)}</title>'
+        f'<meta name="generator" content="isotherm {__version__}"><title>{markup(title)}</title>'
         f"<style>{page_text(LOOK)}</style></head>\n<body>"
     )
 
@@ -180,14 +176,14 @@ _MARK = (
 
 
 def _copyable(command: str) -> str:
-    return f'<div class="command"><code>{_escape(command)}</code><button type="button" class="copy">Copy</button></div>'
+    return f'<div class="command"><code>{markup(command)}</code><button type="button" class="copy">Copy</button></div>'
 
 
 def _top(title: str, command: str | None, facts: Mapping[str, str]) -> str:
-    lines = "".join(f"<li>{_escape(name)} <b>{_escape(value)}</b></li>" for name, value in facts.items())
+    lines = "".join(f"<li>{markup(name)} <b>{markup(value)}</b></li>" for name, value in facts.items())
     percent = round(100 * OPACITY)
     return f"""<header class="top"><div class="brand">{_MARK}<span>isotherm {__version__}</span></div>
-<h1>{_escape(title)}</h1><ul class="facts">{lines}</ul>{_copyable(command) if command else ""}
+<h1>{markup(title)}</h1><ul class="facts">{lines}</ul>{_copyable(command) if command else ""}
 <noscript><p>Scripts are off, so the maps are not drawn here; pictures and tables are.</p></noscript></header>
 <nav class="controls" aria-label="How maps are drawn"><div>
 <label>Style <select id="style"></select></label>
@@ -216,12 +212,12 @@ def _entry(entry: ReportEntry, index: int, side: int) -> str:
         "labels": [str(label) for label in entry.labels or ()],
     }
     title = entry.title or Path(entry.source).name or f"Picture {index + 1}"
-    source = " · ".join(_escape(t) for t in (entry.source, f"{w} × {h} px") if t)
-    image = "" if entry.picture is None else f'<img alt="{_escape(title)}" src="{_jpeg(entry.picture, (h, w), side)}">'
+    source = " · ".join(markup(t) for t in (entry.source, f"{w} × {h} px") if t)
+    image = "" if entry.picture is None else f'<img alt="{markup(title)}" src="{_jpeg(entry.picture, (h, w), side)}">'
     table = _table(maps, trust) if maps else '<p class="none">No maps: there was nothing to explain.</p>'
-    notes = "".join(f"<li>{_escape(n)}</li>" for n in entry.notes)
-    lines = "".join(f'<p class="line">{_escape(line)}</p>' for line in entry.lines)
-    return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{_escape(title)}</h2><p class="source">{source}</p>{lines}
+    notes = "".join(f"<li>{markup(n)}</li>" for n in entry.notes)
+    lines = "".join(f'<p class="line">{markup(line)}</p>' for line in entry.lines)
+    return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{markup(title)}</h2><p class="source">{source}</p>{lines}
 <div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map. Arrow keys read values, plus and minus zoom, 0 shows all of it, P pins a reading, B goes to the next box.">{image}</div>
 <figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"></div>
 <p class="readout" aria-live="polite"></p></figcaption></figure>
@@ -238,9 +234,9 @@ def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
         low, high = _range(m)
         rows.append(
             f'<tr data-map="{i}"><td class="thumb"><canvas width="1" height="1" aria-hidden="true"></canvas></td>'
-            f'<th scope="row"><button type="button" class="pick" aria-pressed="false">{_escape(title_of(m, f"map {i + 1}"))}</button>'
-            f"<small>{_escape(line_of(m))}</small></th>"
-            f'<td class="num">{_escape(facts.get("score", ""))}</td><td class="num">{_escape(high)}</td>'
+            f'<th scope="row"><button type="button" class="pick" aria-pressed="false">{markup(title_of(m, f"map {i + 1}"))}</button>'
+            f"<small>{markup(line_of(m))}</small></th>"
+            f'<td class="num">{markup(facts.get("score", ""))}</td><td class="num">{markup(high)}</td>'
             + (_verdict(belief) if show_trust else "")
             + "</tr>"
         )
@@ -252,7 +248,7 @@ def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
             + (", drawn from fewer in this page" if m.values.numel() > MOST_CELLS else ""),
             "trust": belief.removeprefix("trust: "),
         }
-        lines = "".join(f"<dt>{_escape(name)}</dt><dd>{_escape(text)}</dd>" for name, text in shown.items() if text)
+        lines = "".join(f"<dt>{markup(name)}</dt><dd>{markup(text)}</dd>" for name, text in shown.items() if text)
         own = _copyable(str(m.meta["command"])) if m.meta.get("command") else ""
         details.append(f'<div class="details" data-details{"" if i == 0 else " hidden"}><dl>{lines}</dl>{own}</div>')
     heads = ["", "Map", "Score", "Strongest", *(["Trust"] if show_trust else [])]
@@ -269,9 +265,9 @@ def _verdict(belief: str) -> str:
     figures, _, last = belief.removeprefix("trust: ").rpartition("→ ")
     verdict, _, reason = last.partition(" (")
     figure = figures.partition(" (")[0].strip() if figures.startswith("evidence gain") else ""
-    small = "".join(f"<small>{_escape(text)}</small>" for text in (figure, reason.removesuffix(")")) if text)
-    word = f'<b class="{TONES.get(verdict, "")}">{_escape(verdict)}</b>'
-    return f'<td class="trust" title="{_escape(belief)}">{word}{small}</td>'
+    small = "".join(f"<small>{markup(text)}</small>" for text in (figure, reason.removesuffix(")")) if text)
+    word = f'<b class="{TONES.get(verdict, "")}">{markup(verdict)}</b>'
+    return f'<td class="trust" title="{markup(belief)}">{word}{small}</td>'
 
 
 def _range(heatmap: Heatmap) -> tuple[str, str]:
@@ -304,7 +300,7 @@ def _singles(heatmap: Heatmap) -> list[Heatmap]:
 def _remarks(lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    items = "".join(f"<li>{_escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{markup(line)}</li>" for line in lines)
     return f'<section class="missing" aria-labelledby="missing"><h2 id="missing">Not shown here</h2><ul class="notes">{items}</ul></section>\n'
 
 

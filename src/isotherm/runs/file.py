@@ -16,11 +16,9 @@ Everything else is the job's own: options, model, method, data.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, JobCancelled, OptionError
+from isotherm.ops.shell import shell_line
+from isotherm.ops.visible import readable_json
 from isotherm.untrusted.plain import read_json
 from isotherm.version import __version__
 
@@ -60,7 +60,7 @@ class RunFile:
     Args:
         dpath: the run's folder, which exists. A record of the same job in it is gone on with: this is another start.
         job: what is done.
-        command: the command line as a list of words.
+        command: the command line, as its words or as one line.
         write: False in processes that only help another one, which writes.
         start: facts of this start alone, such as threads and device.
         **facts: of the run: anything that JSON can hold, and paths, tensors, arrays, frames.
@@ -75,13 +75,14 @@ class RunFile:
         dpath: Path,
         job: str,
         *,
-        command: Sequence[str],
+        command: Sequence[str] | str,
         write: bool = True,
         start: dict[str, Any] | None = None,
         **facts: Any,
     ) -> None:
         self._fpath, self._write, self._began = dpath / RUN_FILE, write, time.monotonic()
-        line, moment, made_with = shlex.join(command), now(), versions()
+        line = command if isinstance(command, str) else shell_line(command)
+        moment, made_with = now(), versions()
         is_free = not os.path.lexists(self._fpath)
         before = _before(self._fpath, job)
         self._before_s = float(before.get("seconds", 0.0))
@@ -131,10 +132,9 @@ class RunFile:
 
     def _save(self, *, replace: bool = True) -> None:
         if self._write:
-            text = json.dumps(self.record, indent=2, ensure_ascii=False, allow_nan=False)
+            content = readable_json(self.record, indent=2)
             with atomic_write(self._fpath, replace=replace) as file:
-                # a file name that is not UTF-8 becomes a JSON escape
-                file.write(text.encode(errors="backslashreplace") + b"\n")
+                file.write(content + b"\n")
 
 
 def ending(kind: type[BaseException] | None, error: BaseException | None) -> str:

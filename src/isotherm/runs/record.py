@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from isotherm.errors import InputError, IsothermError, OptionError
+from isotherm.ops.visible import readable_json
 from isotherm.runs.file import RUN_FILE, RunFile, ending, now, to_json
 
 ITEMS_FILE = "items.jsonl"
@@ -218,8 +218,7 @@ class Run:
         if not self._open:
             raise OptionError(f"the run {self.dpath} has ended; start another to record more")
         line = {**to_json(facts), "time": now()}
-        text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
-        data = text.encode(errors="backslashreplace")  # a file name that is not UTF-8 becomes a JSON escape
+        data = readable_json(line) + b"\n"
         while data:  # one call writes a whole line; the loop is for a disk that takes part of it
             data = data[os.write(self._items, data) :]
         return line

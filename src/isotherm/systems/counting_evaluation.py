@@ -21,6 +21,7 @@ from isotherm.data.fsc147 import CountedPicture
 from isotherm.data.pictures import read_picture
 from isotherm.errors import OptionError
 from isotherm.ops.hashing import state_hash
+from isotherm.ops.visible import readable_json
 from isotherm.progress import Progress, Say, silent
 from isotherm.runs.file import to_json
 from isotherm.systems.counting_config import CountingConfig
@@ -206,7 +207,7 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
 def append_row(fpath: Path, row: Mapping[str, Any]) -> None:
     """One more line, on disk when this returns."""
     assert all(not isinstance(v, float) or math.isfinite(v) for v in row.values())
-    data = json.dumps(to_json(row), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    data = readable_json(to_json(row)) + b"\n"
     with fpath.open("ab") as file:
         file.write(data)
         file.flush()

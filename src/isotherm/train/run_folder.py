@@ -9,7 +9,6 @@ import io
 import json
 import math
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -100,7 +99,7 @@ class RunFolder:
             OptionError: another process runs in the folder.
         """
         with self._alone() if write else nullcontext():
-            file = RunFile(self.dpath, job, command=shlex.split(command), write=write, start=start, **facts)
+            file = RunFile(self.dpath, job, command=command, write=write, start=start, **facts)
             try:
                 yield file
             except BaseException as error:

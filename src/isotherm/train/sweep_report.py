@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import html
 import io
 import math
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from PIL import Image
 from isotherm.atomic import atomic_write
 from isotherm.draw.figures import curve_figure, matrix_figure
 from isotherm.draw.save import save_picture
+from isotherm.ops.visible import markup
 from isotherm.train.sweep import Sweep, Trial, history, shown
 
 STYLE = """
@@ -159,25 +159,25 @@ def _page(sweep: Sweep, trials: Sequence[Trial], pictures: dict[str, Path], dpat
     }
     counts = ", ".join(f"{n} {status}" for status, n in count.items() if n)
     best = trials[0] if trials and not math.isnan(trials[0].best) else None
-    cells = "".join(f"<th>{html.escape(h)}</th>" for h in head)
+    cells = "".join(f"<th>{markup(h)}</th>" for h in head)
     body = "".join(
-        f"<tr{' class=best' if t is best else ''}>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>"
+        f"<tr{' class=best' if t is best else ''}>{''.join(f'<td>{markup(c)}</td>' for c in row)}</tr>"
         for t, row in zip(trials, rows, strict=True)
     )
     shown_pictures = "".join(
-        f'<p><img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(fpath.read_bytes()).decode()}"></p>'
+        f'<p><img alt="{markup(name)}" src="data:image/png;base64,{base64.b64encode(fpath.read_bytes()).decode()}"></p>'
         for name, fpath in pictures.items()
     )
     winner = (
-        f"<p>The best is <b>{html.escape(shown(best.values))}</b> with a {html.escape(sweep.metric)} of <b>{best.best:.4g}</b>: <code>{html.escape(sweep.module.usage_of(best.dpath))}</code></p>"
+        f"<p>The best is <b>{markup(shown(best.values))}</b> with a {markup(sweep.metric)} of <b>{best.best:.4g}</b>: <code>{markup(sweep.module.usage_of(best.dpath))}</code></p>"
         if best
         else "<p>No trial has been validated yet.</p>"
     )
     return (
         f"<!doctype html><meta charset=utf-8><meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>Sweep {html.escape(dpath.name)}</title><style>{STYLE}</style><h1>Sweep {html.escape(dpath.name)}</h1>"
-        f"<p class=quiet>{len(trials)} trials ({html.escape(counts)}), {html.escape(sweep.config.search)} search; {sweep.better} {html.escape(sweep.metric)} is better.</p>"
-        f"{winner}{shown_pictures}<table><tr>{cells}</tr>{body}</table><p class=quiet>Made by <code>{html.escape(command)}</code></p>\n"
+        f"<title>Sweep {markup(dpath.name)}</title><style>{STYLE}</style><h1>Sweep {markup(dpath.name)}</h1>"
+        f"<p class=quiet>{len(trials)} trials ({markup(counts)}), {markup(sweep.config.search)} search; {sweep.better} {markup(sweep.metric)} is better.</p>"
+        f"{winner}{shown_pictures}<table><tr>{cells}</tr>{body}</table><p class=quiet>Made by <code>{markup(command)}</code></p>\n"
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shlex
 import shutil
 import time
 from abc import ABC, abstractmethod
@@ -25,6 +24,7 @@ from torch import nn
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import OptionError
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.devices import Devices
@@ -194,7 +194,7 @@ def command_of(recipe: ShippedRecipe, out: Path) -> str:
     words = ["isotherm", "train", recipe.name, "--seed", str(seed), "--threads", str(torch.get_num_threads())]
     for path, value in changed.items():
         words += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value, allow_nan=False)}"]
-    return shlex.join([*words, "--out", out.name])
+    return shell_line([*words, "--out", out.name])
 
 
 def _differences(plain: Mapping[str, Any], default: Mapping[str, Any], above: str = "") -> dict[str, Any]:

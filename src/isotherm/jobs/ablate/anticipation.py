@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from isotherm.jobs.ablate.options import AblateAnticipationJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.anticipation import opened_recipe
+from isotherm.ops.shell import shell_line
 from isotherm.runs.file import RunFile, ending
 from isotherm.train.anticipation.ablation import ArmResult, run_ablation
 from isotherm.train.keypoint_recipe import set_at, with_settings
@@ -60,7 +60,7 @@ def run(
             range(options.seeds),
             dpath,
             root=options.config.parent,
-            command=shlex.join(words),
+            command=shell_line(words),
             skip_bad=options.skip_bad,
             say=reporter.say,
         )

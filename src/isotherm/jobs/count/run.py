@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -20,6 +19,7 @@ from isotherm.jobs.options import box_of
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Progress, silent
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary, failure_line
@@ -44,7 +44,7 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
-    line = shlex.join(words)
+    line = shell_line(words)
     config, crops = config_of(options), [box_of(text, "--crop") for text in options.crop]
     sources = expand(options.sources, recursive=options.recursive)
     view, reason = counting_view(options, opened)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from isotherm.jobs.count.choices import config_of, counting_view
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
+from isotherm.ops.shell import shell_line
 from isotherm.runs.file import RunFile, ending, to_json
 from isotherm.systems.counting_evaluation import RESULTS, evaluate_counting
 from isotherm.vlm.choose import token_methods
@@ -58,7 +58,7 @@ def run(
             reporter.message(str(premise), "alarm")
     reporter.message(f"model: {reason}")
     data = f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}{', stored' if options.orientation == 'stored' else ''}"
-    line = shlex.join(options.command_line() if command is None else command)
+    line = shell_line(options.command_line() if command is None else command)
     ways = [(strategy, method) for strategy in options.strategies for method in options.methods]
     several = len(ways) > 1
 
@@ -94,7 +94,7 @@ def _table(dpath: Path, command: str, **facts: Any) -> Iterator[None]:
         dpath.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder {dpath} cannot be made ({error.strerror})") from error
-    file = RunFile(dpath, "eval", command=shlex.split(command), **facts)
+    file = RunFile(dpath, "eval", command=command, **facts)
     try:
         yield
     except BaseException as error:

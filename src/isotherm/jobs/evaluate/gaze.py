@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.metrics.figure_table import FigureRow, FigureTable
 from isotherm.metrics.intervals import FEWEST, bootstrap
 from isotherm.metrics.saliency import middle_map, saliency_figures
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Progress
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary
@@ -122,12 +122,12 @@ def run(
             by=options.by,
             count=options.extremes,
             videos=options.videos,
-            command=shlex.join(words),
+            command=shell_line(words),
         )
         content = {
             "predicted": str(options.predicted),
             "truth": str(options.truth),
-            "command": shlex.join(words),
+            "command": shell_line(words),
             "clips": list(pairs),
             "figures": table.to_json(),
             "notes": notes,

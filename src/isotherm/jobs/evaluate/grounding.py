@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from isotherm.jobs.evaluate.place_pages import write_place_pages
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.kept import kept_recipe
 from isotherm.metrics.place_report import PlaceReport, report_places
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Say
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary
@@ -63,7 +63,7 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
-    line = shlex.join(words)
+    line = shell_line(words)
     trained, which = open_grounding(options.run) if opened is None else opened
     trained.model.to(chosen_device(options.device))
     say = reporter.say

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.kept import kept_recipe
 from isotherm.metrics.keypoint_report import KeypointTruth, pck_curve
 from isotherm.metrics.point_errors import line_lengths, point_errors
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Say
 from isotherm.runs.record import Run, Summary
 from isotherm.train.devices import chosen_device
@@ -66,7 +66,7 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
-    line = shlex.join(words)
+    line = shell_line(words)
     trained, which = open_run(options.run) if opened is None else opened
     trained.model.to(chosen_device(options.device))
     say = reporter.say

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -53,6 +52,7 @@ from isotherm.jobs.open_model import opened_model
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Progress
 from isotherm.runs.file import ending, to_json
 from isotherm.runs.record import Run, Summary, failure_line
@@ -140,7 +140,7 @@ def run(
             run=record,
             style=style,
             raw=options.raw,
-            command=shlex.join(words),
+            command=shell_line(words),
             methods=len(columns),
             layers_apart=options.fuse == "none",
             renormalise=options.renormalise,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from isotherm.errors import InputError
 from isotherm.gaze.film import film_gaze
 from isotherm.jobs.gaze.draw_options import GazeDrawJob
 from isotherm.jobs.reporter import Reporter
+from isotherm.ops.shell import shell_line
 
 
 def run(options: GazeDrawJob, reporter: Reporter | None = None, *, command: Sequence[str] | None = None) -> Path:
@@ -56,6 +56,6 @@ def run(options: GazeDrawJob, reporter: Reporter | None = None, *, command: Sequ
         every=options.every,
         look=GazeLook(trail_s=options.trail_s, heat_s=options.heat_s),
         side=options.side,
-        command=shlex.join(words),
+        command=shell_line(words),
         say=reporter.say,
     )

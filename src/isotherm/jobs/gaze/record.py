@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
 from isotherm.jobs.options import JobOptions
+from isotherm.ops.shell import shell_line
 from isotherm.runs.file import now, to_json, versions
 
 
@@ -23,7 +23,7 @@ def write_record(fpath: Path, command: Sequence[str], options: JobOptions, **fac
         **facts: of what was made: anything that :func:`isotherm.runs.file.to_json` takes.
     """
     record = {
-        "command": shlex.join(command),
+        "command": shell_line(command),
         "directory": str(Path.cwd()),
         "written": now(),
         "versions": versions(),

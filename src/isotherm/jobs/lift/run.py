@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from isotherm.heatmap import Heatmap
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.predict.grounding import doubts
 from isotherm.jobs.reporter import Reporter
+from isotherm.ops.shell import shell_line
 from isotherm.points import Points
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run
@@ -133,14 +133,14 @@ def run(
         for view, answer, place in zip(scene.views, answers, seen, strict=True):
             title = f"{view.name}: {clean(text, MOST_LETTERS)}" if text else view.name
             drawn = draw_answer(answer, truth=place[None], title=title, footer="ring: where the lifted point is seen")
-            written = save_picture(drawn, record.fpath(view.name, ".jpg"), command=shlex.join(words))
+            written = save_picture(drawn, record.fpath(view.name, ".jpg"), command=shell_line(words))
             reporter.item(record.done(view.name, picture=written.name))
         if options.features and trained is not None:
             pictures = [view.picture for view in scene.views if view.picture is not None]
             read = _features(trained, pictures, text, seen)
             with atomic_write(record.dpath / "features.npz") as file:
                 np.savez(file, features=read, views=np.array([view.name for view in scene.views]))
-        whole = {"model": which, "command": shlex.join(words), **facts}
+        whole = {"model": which, "command": shell_line(words), **facts}
         with atomic_write(record.dpath / "point.json") as file:
             file.write(json.dumps(to_json(whole), indent=1, allow_nan=False).encode())
         record.finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import open_view
 from isotherm.models.gaze_lle import DetectedHeads, GazeLLE, HeadDetector, open_gaze_lle
 from isotherm.ops.hashing import sha256_of
+from isotherm.ops.shell import shell_line
 from isotherm.systems.people_gaze import GivenHeads, PeopleGaze, PeopleOptions, WholePicture, predict_gaze
 from isotherm.train.devices import chosen_device
 from isotherm.vlm.view import LanguageView
@@ -65,7 +65,7 @@ def run(
         ),
         name=options.model,
         heads_name=_named(options),
-        command=shlex.join(words),
+        command=shell_line(words),
         say=reporter.say,
     )
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from isotherm.errors import InputError, IsothermError, JobCancelled, NonFiniteEr
 from isotherm.grounding.answer import GroundingAnswer
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.reporter import Reporter
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Progress
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary, failure_line
@@ -96,7 +96,7 @@ def run(
                     for item, picture in several:
                         own = [a for a in own_answers if several[a.view][0] is item]
                         facts = [described(a, always=options.always) for a in own]
-                        files = _write(own, item, picture, options, record, shlex.join(words))
+                        files = _write(own, item, picture, options, record, shell_line(words))
                         reporter.item(record.done(item.name, source=item.source, **files))
                         results.append({"picture": item.name, "source": item.source, "steps": facts})
                         for answer in own:
@@ -111,7 +111,7 @@ def run(
         whole = {
             "model": which,
             "instruction": text,
-            "command": shlex.join(words),
+            "command": shell_line(words),
             "unit": "pixels from the picture's top left corner",
             "pictures": results,
         }

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from isotherm.errors import InputError, JobCancelled
 from isotherm.jobs.options import box_of
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.reporter import Reporter
+from isotherm.ops.shell import shell_line
 from isotherm.points import Points
 from isotherm.progress import Progress
 from isotherm.runs.record import Run, Summary, failure_line
@@ -84,7 +84,7 @@ def run(
                         level=options.level,
                         title=_title(item.name, facts),
                     )
-                    written = save_picture(drawn, record.fpath(item.name, ".jpg"), command=shlex.join(words))
+                    written = save_picture(drawn, record.fpath(item.name, ".jpg"), command=shell_line(words))
                     reporter.item(record.done(item.name, source=item.source, picture=written.name))
                     results.append({"picture": item.name, "source": item.source, **facts})
                     reporter.progress(
@@ -99,7 +99,7 @@ def run(
                 json.dumps(
                     {
                         "model": which,
-                        "command": shlex.join(words),
+                        "command": shell_line(words),
                         "unit": "pixels from the picture's top left corner",
                         "pictures": results,
                     },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.sweep.options import SweepJob
 from isotherm.jobs.train.recipe_modules import recipe_module
+from isotherm.ops.shell import shell_line
 from isotherm.runs.file import RunFile, ending
 from isotherm.train.ray_tune import run_trials
 from isotherm.train.sweep import Sweep, Trial, keep_sweep, read_sweep, trials_of
@@ -55,6 +55,6 @@ def run(options: SweepJob, reporter: Reporter | None = None, *, command: Sequenc
         raise
     finally:
         trials = trials_of(dpath, sweep.metric, ended, better=sweep.better)
-        report = write_sweep_report(sweep, trials, dpath, command=shlex.join(words))
+        report = write_sweep_report(sweep, trials, dpath, command=shell_line(words))
         file.end(status)
     return SweepResult(sweep, trials, report)

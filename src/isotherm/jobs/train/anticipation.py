@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from isotherm.errors import OptionError
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.anticipation_options import TrainAnticipationJob
 from isotherm.jobs.train.kept import kept_recipe
+from isotherm.ops.shell import shell_line
 from isotherm.progress import silent
 from isotherm.runs.record import numbered
 from isotherm.train.anticipation.judge import judge_run
@@ -66,7 +66,7 @@ def run(
         reporter.message(note)
     recipe = from_plain(AnticipationRecipe, opened.plain, where=opened.where)
     folder = options.resume or options.out or opened.folder
-    words = shlex.join(options.command_line() if command is None else command)
+    words = shell_line(options.command_line() if command is None else command)
     if opened.judges:
         if folder is None:
             raise OptionError("nothing says which run is to be judged; give its folder with --out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.grounding_options import TrainGroundingJob
 from isotherm.jobs.train.kept import kept_recipe
+from isotherm.ops.shell import shell_line
 from isotherm.progress import silent
 from isotherm.runs.record import numbered
 from isotherm.train.grounding.recipe import GroundingRecipe
@@ -66,7 +66,7 @@ def run(
             recipe,
             folder or made,
             root=root,
-            command=shlex.join(options.command_line() if command is None else command),
+            command=shell_line(options.command_line() if command is None else command),
             skip_bad=options.skip_bad,
             worker=worker,
             say=say if worker.first else silent,

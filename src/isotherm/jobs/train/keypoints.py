@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.kept import kept_recipe
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
+from isotherm.ops.shell import shell_line
 from isotherm.progress import silent
 from isotherm.runs.record import numbered
 from isotherm.train.keypoint_recipe import set_at, with_settings
@@ -45,7 +45,7 @@ def run(
         recipe,
         folder or made,
         root=root,
-        command=shlex.join(options.command_line() if command is None else command),
+        command=shell_line(options.command_line() if command is None else command),
         skip_bad=options.skip_bad,
         worker=worker,
         say=reporter.say if worker.first else silent,

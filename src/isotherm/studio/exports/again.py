@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from pprint import pformat
 
+from isotherm.ops.shell import shell_line
 from isotherm.studio.requests import JOBS
 from isotherm.studio.store.query import RunFacts
 
@@ -26,7 +26,7 @@ if __name__ == "__main__":
 
 def command_of(run: RunFacts) -> str:
     """The command line that asks for the same, to be given beside the pictures."""
-    return shlex.join(JOBS[run.job].from_json(run.options).command_line()) + "\n"
+    return shell_line(JOBS[run.job].from_json(run.options).command_line()) + "\n"
 
 
 def script_of(run: RunFacts, version: str) -> str:

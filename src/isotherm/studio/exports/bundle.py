@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from isotherm.ops.visible import readable_json
 from isotherm.runs.file import to_json
 from isotherm.studio.exports.again import command_of, script_of
 from isotherm.studio.exports.table import statistics_csv
@@ -53,12 +53,9 @@ def bundle(run: RunFacts, folder: Path, pictures: Mapping[str, Path]) -> Iterato
     texts = {
         "command.txt": command_of(run),
         "again.py": script_of(run, __version__),
-        "remarks.json": json.dumps(
-            to_json({name: getattr(run, name) for name in ("title", "note", "tags", "star", "marks")}),
-            indent=1,
-            ensure_ascii=False,
-            allow_nan=False,
-        ),
+        "remarks.json": readable_json(
+            to_json({name: getattr(run, name) for name in ("title", "note", "tags", "star", "marks")}), indent=1
+        ).decode(),
     }
     files = {f"run/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()}
     files = {name: path for name, path in files.items() if not name.startswith(f"run/{FOLDER}/")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError
+from isotherm.ops.visible import readable_json
 from isotherm.runs.file import RUN_FILE, now, to_json
 from isotherm.runs.read import read_items, read_run
 from isotherm.runs.record import ITEMS_FILE
@@ -94,31 +94,31 @@ def left_in_order(folder: Path, why: str) -> int:
             for entry in view["maps"]:
                 if entry.get("checking"):
                     entry |= {"checking": False, "verdict": "not checked", "trust": f"trust: not checked ({why})"}
-            _write(folder / FOLDER / f"{one['index']:05d}.json", _text(view))
+            _write(folder / FOLDER / f"{one['index']:05d}.json", _json(view))
             line = {**one, "checking": False, "verdicts": [entry["verdict"] for entry in view["maps"]]}
             with (folder / FOLDER / INDEX).open("ab") as file:
-                file.write(_text(line).encode() + b"\n")
+                file.write(_json(line) + b"\n")
         if one["name"] not in known:
             facts = {key: view.get(key, []) for key in ("maps", "findings", "chosen", "warnings", "notes")}
             files = [name for entry in view["maps"] for name in entry["files"]]
             items.append(
                 {"name": one["name"], "status": "done", **facts, "files": files, "unchecked": why, "time": now()}
             )
-    _write(folder / ITEMS_FILE, "".join(_text(item) + "\n" for item in items))
+    _write(folder / ITEMS_FILE, b"".join(_json(item) + b"\n" for item in items))
     failed = [{"name": item["name"], "reason": item["reason"]} for item in items if item["status"] == "failed"]
     record = read_run(folder)
     if record.get("status") == "running" and record.get("starts"):
         ended = {"status": "interrupted", "ended": now()}
         record["starts"][-1] |= ended
         record |= {**ended, "summary": {"done": len(items) - len(failed), "failed": failed}}
-        _write(folder / RUN_FILE, _text(record, indent=2) + "\n")
+        _write(folder / RUN_FILE, _json(record, indent=2) + b"\n")
     return len(pictures)
 
 
-def _write(fpath: Path, text: str) -> None:
+def _write(fpath: Path, content: bytes) -> None:
     with atomic_write(fpath, durable=False) as file:  # a folder is synced as a whole when it is kept
-        file.write(text.encode(errors="backslashreplace"))
+        file.write(content)
 
 
-def _text(facts: Mapping[str, Any], indent: int | None = None) -> str:
-    return json.dumps(to_json(facts), indent=indent, ensure_ascii=False, allow_nan=False)
+def _json(facts: Mapping[str, Any], indent: int | None = None) -> bytes:
+    return readable_json(to_json(facts), indent=indent)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from isotherm.data.names import moment_words
 from isotherm.errors import IsothermError, JobCancelled
 from isotherm.jobs.reporter import Kind, Reporter
+from isotherm.ops.shell import shell_line
 from isotherm.progress import Progress
 from isotherm.studio.faults import tell
 from isotherm.studio.unkept import why_unkept
@@ -238,7 +238,7 @@ def _view_of(order: Mapping[str, Any], heatmaps: Path | None) -> ViewWriter:
     from isotherm.studio.work.view import ViewWriter
 
     folder = None if heatmaps is None else HeatmapFolder(heatmaps)
-    return ViewWriter(Path(order["out"]), command=shlex.join(order["command"]), heatmaps=folder)
+    return ViewWriter(Path(order["out"]), command=shell_line(order["command"]), heatmaps=folder)
 
 
 def _named(place: str) -> Any:

@@ -7,7 +7,6 @@ is asked to end; one that does not end when it is asked to ends with its process
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 from isotherm.errors import InputError, IsothermError
 from isotherm.jobs.options import JobOptions
+from isotherm.ops.shell import shell_line
 from isotherm.studio.store.blobs import NotThere, new_id
 from isotherm.studio.store.history import History
 from isotherm.studio.store.query import Status
@@ -134,7 +134,7 @@ class Workroom:
                 title=title,
                 model=str(getattr(options, "model", "")),
                 options=options.to_json(),
-                command=shlex.join(options.command_line()),
+                command=shell_line(options.command_line()),
                 pictures=pictures,
             )
             self._waiting.append(Waiting(run_id, options, tuple(pictures)))

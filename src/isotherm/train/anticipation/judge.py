@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def judge_run(
     worker = recipe.devices.worker()
     judged = dpath / JUDGED
     judged.mkdir(exist_ok=True)
-    file = RunFile(judged, "judge", command=shlex.split(command), recipe="anticipation")
+    file = RunFile(judged, "judge", command=command, recipe="anticipation")
     status = "finished"
     try:
         with recipe.tracking.tracker(judged, recipe.deciding(), job="eval") as tracker:
