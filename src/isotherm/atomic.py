@@ -1,7 +1,12 @@
-"""Files that appear under their name only when they are whole."""
+"""Files that appear under their name only when they are whole.
+
+Until then they have a hidden name in the same folder, and their writer holds a lock on them. A writer that was killed
+leaves such a file behind, without its lock: the next process that writes into the folder sweeps it up.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +15,16 @@ from pathlib import Path
 from typing import IO
 
 from isotherm.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # a system that knows no such locks; there nothing is swept
+    fcntl = None  # type: ignore[assignment]
+
+PREFIX, SUFFIX = ".isotherm-", ".part"
+"""Of the hidden names; they are short, so that a file may have the longest name that a system allows."""
+_swept: set[tuple[int, int, int]] = set()
+"""(process, device, number) of the folders that were swept."""
 
 
 @contextmanager
@@ -33,7 +48,9 @@ def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True, durable
     fpath = Path(fpath)
     if not fpath.parent.is_dir():
         raise InputError(f"there is no folder {fpath.parent}; create it first")
-    fd, temporary = tempfile.mkstemp(dir=fpath.parent, prefix=f".{fpath.name}.")
+    _sweep_once(fpath.parent)
+    fd, temporary = _locked(fpath.parent)
+    lock = os.dup(fd)  # which is held until the file has its name
     try:
         with os.fdopen(fd, "wb") as file:
             yield file
@@ -46,11 +63,14 @@ def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True, durable
         else:
             _claim(temporary, fpath)
     except BaseException as error:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         # a full disk does not say whose bytes it did not take; an error in words of its own would lose them
         if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(fpath)
         raise
+    finally:
+        os.close(lock)
 
 
 def _claim(temporary: str, fpath: Path) -> None:
@@ -64,3 +84,45 @@ def _claim(temporary: str, fpath: Path) -> None:
         os.replace(temporary, fpath)
     else:
         os.unlink(temporary)
+
+
+def sweep(dpath: str | os.PathLike[str]) -> list[str]:
+    """Remove from a folder what writers left that were killed; the names of the files that were removed."""
+    gone: list[str] = []
+    if fcntl is None:
+        return gone
+    with contextlib.suppress(OSError), os.scandir(dpath) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX) and entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+                # whoever is at work holds the lock, and a folder that may not be written to is left as it is
+                with contextlib.suppress(OSError):
+                    fd = os.open(entry.path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+                    try:
+                        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        os.unlink(entry.path)
+                        gone.append(entry.name)
+                    finally:
+                        os.close(fd)
+    return gone
+
+
+def _sweep_once(dpath: Path) -> None:
+    with contextlib.suppress(OSError):
+        status = dpath.stat()
+        folder = (os.getpid(), status.st_dev, status.st_ino)
+        if folder not in _swept:
+            _swept.add(folder)
+            sweep(dpath)
+
+
+def _locked(dpath: Path) -> tuple[int, str]:
+    """A new hidden file, open and locked."""
+    while True:
+        fd, temporary = tempfile.mkstemp(dir=dpath, prefix=PREFIX, suffix=SUFFIX)
+        if fcntl is None:
+            return fd, temporary
+        with contextlib.suppress(OSError):  # a file system without locks, or swept up this very moment
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_nlink:  # it was not, before it was locked
+            return fd, temporary
+        os.close(fd)
