@@ -115,7 +115,7 @@ def write_point_table(
     """
     root = Path(fpath).parent if images_dpath is None else images_dpath
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("picture", "object", "point", "x", "y", "state", *EXTRA[1:]))
     for i, record in enumerate(data):
         picture = name_in_folder(record, root)

@@ -157,7 +157,9 @@ class RunFolder:
         columns = _columns(fpath)
         if set(row) <= set(columns):
             with fpath.open("a", newline="") as file:
-                csv.DictWriter(file, columns).writerow({key: _shown(value) for key, value in row.items()})
+                csv.DictWriter(file, columns, lineterminator="\n").writerow(
+                    {key: _shown(value) for key, value in row.items()}
+                )
             return
         rows = self.figures()
         self._write([*columns, *(key for key in row if key not in columns)], [*rows, dict(row)])
@@ -181,8 +183,8 @@ class RunFolder:
         name, sign = validation_column(figure), 1 if better == "less" else -1
         before = [sign * row[name] for row in self.figures() if name in row and row["step"] < step]
         if sign * value < min(before, default=math.inf):
-            shutil.copy(self.dpath / last, self.dpath / f".{best}")
-            (self.dpath / f".{best}").replace(self.dpath / best)
+            with (self.dpath / last).open("rb") as source, atomic_write(self.dpath / best) as copy:
+                shutil.copyfileobj(source, copy)
 
     def write_parquet(self) -> Path | None:
         """All figures as ``metrics.parquet``, or None where pyarrow is not installed."""

@@ -123,7 +123,7 @@ def train_shipped(
     folder = RunFolder(dpath, {"model": recipe.name, **recipe.deciding()}, complete=by_defaults(type(recipe)))
     # a run that is finished keeps no checkpoint; one that its hours have ended does, and goes on from it
     if not (dpath / EVALUATION).is_file() or folder.checkpoint.is_file():
-        clock, say = Stopwatch(), say if worker.first else silent
+        began, say = time.process_time(), say if worker.first else silent
         task = recipe.task(say=say)
 
         def validate(model: nn.Module, step: int) -> dict[str, float]:
@@ -135,23 +135,19 @@ def train_shipped(
         tracking = recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else nullcontext(NoTracker())
         start = {"threads": torch.get_num_threads(), "device": str(worker.device), "processes": worker.world}
         with (
-            folder.started("train", command=command, write=worker.first, start=start, recipe=recipe.name),
+            folder.started("train", command=command, write=worker.first, start=start, recipe=recipe.name) as file,
             tracking as tracker,
         ):
             folder.also = tracker.log
             model = run_loop(recipe.config, task, folder, worker=worker, validate=validate, say=say)
             if worker.first:
-                seconds = clock.read()
+                # times stand in the record of the run alone, so that equal runs give equal files
+                file.note(processor_seconds=round(time.process_time() - began, 1))
                 recipe.save(model, dpath / MODEL)
                 left = {} if folder.left is None else {"left": folder.left}
-                results = {
-                    "command": command,
-                    **left,
-                    **recipe.measured(dpath / MODEL),
-                    "made_with": made_with(*seconds),
-                }
-                with atomic_write(dpath / EVALUATION) as file:
-                    file.write((json.dumps(to_json(results), indent=1, allow_nan=False) + "\n").encode())
+                results = {"command": command, **left, **recipe.measured(dpath / MODEL), "made_with": made_with()}
+                with atomic_write(dpath / EVALUATION) as page:
+                    page.write((json.dumps(to_json(results), indent=1, allow_nan=False) + "\n").encode())
                 if folder.left is None:
                     folder.checkpoint.unlink(missing_ok=True)
         worker.agree("measured")
@@ -211,27 +207,14 @@ def _differences(plain: Mapping[str, Any], default: Mapping[str, Any], above: st
     return differences
 
 
-class Stopwatch:
-    """Wall and processor time since it was made."""
-
-    def __init__(self) -> None:
-        self._began, self._busy = time.perf_counter(), time.process_time()
-
-    def read(self) -> tuple[float, float]:
-        """Seconds on the wall and of the processor."""
-        return time.perf_counter() - self._began, time.process_time() - self._busy
-
-
-def made_with(seconds: float, processor_seconds: float) -> dict[str, Any]:
-    """Versions and times, for the record; a run that was gone on with has those of its last part."""
+def made_with() -> dict[str, Any]:
+    """Versions and threads, for the record; a run that was gone on with has those of its last part."""
     return {
         "isotherm": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "seconds": round(seconds, 1),
-        "processor_seconds": round(processor_seconds, 1),
     }
 
 
