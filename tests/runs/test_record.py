@@ -251,6 +251,24 @@ def test_a_killed_run_leaves_whole_files(tmp_path, programs):
     assert record["filler"] == "x" * 50_000
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX systems")
+def test_what_a_killed_run_left_is_swept_when_the_next_is_made(tmp_path, programs):
+    killed = """
+import os, signal, sys
+from isotherm.atomic import atomic_write
+from isotherm.runs.record import Run
+run = Run("explain", root=sys.argv[1], command=["x"])
+with atomic_write(run.dpath / "a.bin") as file:
+    file.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert programs.run(killed, [str(tmp_path)], cwd=tmp_path).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob("explain-001/.isotherm-*.part"))) == 1
+    with Run("explain", root=tmp_path):
+        assert list(tmp_path.glob("*/.isotherm-*.part")) == []
+    assert read_run(tmp_path / "explain-001")["status"] == "running"
+
+
 def test_a_last_line_without_an_end_is_left_out(tmp_path):
     with Run("explain", root=tmp_path) as run:
         run.done("a.png")

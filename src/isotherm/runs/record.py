@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from isotherm.atomic import sweep
 from isotherm.errors import InputError, IsothermError, OptionError
 from isotherm.ops.visible import readable_json
 from isotherm.runs.file import RUN_FILE, RunFile, ending, now, to_json
@@ -28,6 +29,8 @@ RESERVED = frozenset(
 """Stems that the run itself uses, and those that Windows keeps for devices."""
 ENDED_EARLY = ("interrupted", "cancelled")
 """How a run ends that somebody ended, and not its items."""
+SWEPT = 10
+"""Earlier runs whose folders are swept when another is made beside them."""
 MOST_STEM_BYTES = 120
 """Of a stem, without its number."""
 MOST_PART_BYTES = 80
@@ -233,7 +236,10 @@ def numbered(root: Path, job: str) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         pattern = re.compile(rf"{re.escape(job)}-([0-9]+)")
-        number = 1 + max((int(m[1]) for e in root.iterdir() if (m := pattern.fullmatch(e.name))), default=0)
+        before = sorted(int(m[1]) for e in root.iterdir() if (m := pattern.fullmatch(e.name)))
+        for earlier in before[-SWEPT:]:  # a run that was killed left what nobody else would take away
+            sweep(root / f"{job}-{earlier:03d}")
+        number = 1 + max(before, default=0)
         while True:
             dpath = root / f"{job}-{number:03d}"
             try:
