@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def main(words: list[str] | None = None) -> int:
         for fault in faults:
             print("  ", " | ".join(map(str, fault))[:300], flush=True)
         results.append({"order": order, "switch": switch, "outcomes": outcomes})
-    write("attacks", {"worlds": results}, quick=options.quick)
+    counts = [{**world, "outcomes": Counter(o[3] for o in world["outcomes"])} for world in results]
+    write("attacks", {"worlds": counts, "outcomes": results[0]["outcomes"]}, quick=options.quick)
     if not options.quick:
         insert(ROOT / "docs/hardening.md", "attacks", tables(results))
     return int(any(o[3] not in ("refused", "opened") for world in results for o in world["outcomes"]))

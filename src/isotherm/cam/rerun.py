@@ -18,6 +18,7 @@ from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
 from isotherm.relevance.breaks import ends_of
 from isotherm.relevance.grad_mode import differentiate, gradients_kept
+from isotherm.relevance.memory import parts_within_memory, within_memory
 from isotherm.relevance.modules import LayerRef, exact_batch_norm
 
 OTHER_METHOD = "choose a method that needs a layer's gradient, such as hirescam, and a layer behind that step"
@@ -67,47 +68,67 @@ class ViewRerun:
         """Scores of changed model inputs, without graph."""
         if self._one_by_one(target):
             return torch.cat([self.scores(*row) for row in zip(tensor.split(1), target.split(1), strict=True)])
-        inputs = self._inputs(tensor, target)
-        self.forwards += len(inputs)
-        with torch.no_grad(), evaluating(self.view.model):
-            return self._score(inputs, self.view.run(inputs), target).float()
+
+        def run(part: slice) -> Tensor:
+            inputs = self._inputs(tensor[part], target[part])
+            self.forwards += len(inputs)
+            with torch.no_grad(), evaluating(self.view.model):
+                return self._score(inputs, self.view.run(inputs), target[part]).float()
+
+        return within_memory(len(target), run)
 
     def rival_logits(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, "n k"]:
         """The logits of all classes in the places of the targets, for changed model inputs, without graph."""
-        inputs = self._inputs(tensor, target)
-        self.forwards += len(inputs)
-        with torch.no_grad(), evaluating(self.view.model):
-            return self._rivals(inputs, self.view.run(inputs), target)
+
+        def run(part: slice) -> Tensor:
+            inputs = self._inputs(tensor[part], target[part])
+            self.forwards += len(inputs)
+            with torch.no_grad(), evaluating(self.view.model):
+                return self._rivals(inputs, self.view.run(inputs), target[part])
+
+        return within_memory(len(target), run)
 
     def rival_logits_of_each(
         self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]
     ) -> Float[Tensor, "n m k"]:
         """The same of n versions of one picture for each of its m targets, from one forward pass."""
-        inputs = self._inputs(tensor, target[:1].expand(len(tensor)))
-        self.forwards += len(inputs)
-        with torch.no_grad(), evaluating(self.view.model):
-            raw = self.view.run(inputs)
-            of_each = [self._rivals(inputs, raw, torch.full((len(inputs),), t)) for t in target.tolist()]
-        return torch.stack(of_each, dim=1)
+
+        def run(part: slice) -> Tensor:
+            inputs = self._inputs(tensor[part], target[:1].expand(len(tensor[part])))
+            self.forwards += len(inputs)
+            with torch.no_grad(), evaluating(self.view.model):
+                raw = self.view.run(inputs)
+                of_each = [self._rivals(inputs, raw, torch.full((len(inputs),), t)) for t in target.tolist()]
+            return torch.stack(of_each, dim=1)
+
+        return within_memory(len(tensor), run)
 
     def scores_of_each(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of one picture for each of its m targets, from one forward pass, without graph."""
         if self._one_by_one(tensor):
             return torch.cat([self.scores_of_each(row, target) for row in tensor.split(1)])
-        inputs = self._inputs(tensor, target[:1].expand(len(tensor)))
-        self.forwards += len(inputs)
-        with torch.no_grad(), evaluating(self.view.model):
-            raw = self.view.run(inputs)
-            columns = [self._score(inputs, raw, torch.full((len(inputs),), t)).float() for t in target.tolist()]
-        return torch.stack(columns, dim=1)
+
+        def run(part: slice) -> Tensor:
+            inputs = self._inputs(tensor[part], target[:1].expand(len(tensor[part])))
+            self.forwards += len(inputs)
+            with torch.no_grad(), evaluating(self.view.model):
+                raw = self.view.run(inputs)
+                columns = [self._score(inputs, raw, torch.full((len(inputs),), t)).float() for t in target.tolist()]
+            return torch.stack(columns, dim=1)
+
+        return within_memory(len(tensor), run)
 
     def input_gradient(
         self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n *time c h w"]]:
         """Scores and their gradient at the model's input; parameters get none."""
         if self._one_by_one(target):
-            parts = [self.input_gradient(*row) for row in zip(tensor.split(1), target.split(1), strict=True)]
-            return torch.cat([scores for scores, _ in parts]), torch.cat([gradient for _, gradient in parts])
+            parts = [self._input_gradient(*row) for row in zip(tensor.split(1), target.split(1), strict=True)]
+        else:
+            parts = parts_within_memory(len(target), lambda part: self._input_gradient(tensor[part], target[part]))
+        return torch.cat([scores for scores, _ in parts]), torch.cat([gradient for _, gradient in parts])
+
+    def _input_gradient(self, tensor: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         with (
             torch.inference_mode(False),
             torch.enable_grad(),

@@ -121,6 +121,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # a fault of ours or of a model: still no traceback unless asked for
         if options.debug:
             traceback.print_exc()
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported to say so
+            _complain(
+                "the accelerator's memory is too small for a single picture: choose a smaller --size or model, or --device cpu, or end what else "
+                f"uses it ({str(error).splitlines()[0][:200]})"
+            )
+            return 2
         _complain(f"{type(error).__name__}: {error}\nThis was not foreseen; run again with --debug for the traceback.")
         return 2
 

@@ -26,6 +26,7 @@ from isotherm.metrics.trust import UNSURE
 from isotherm.ops.hashing import pixels_key
 from isotherm.ops.resample import to_source
 from isotherm.relevance.judge import Pause, go_on
+from isotherm.relevance.memory import within_memory
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.pixel_cells import asked_covered, shown_pictures
 from isotherm.vlm.question import Question
@@ -105,6 +106,9 @@ class CoveredPrompt:
         )
 
     def _logits(self, covers: Bool[Tensor, "n 1 p"], read: _Read) -> Float[Tensor, "n s k"]:
+        return within_memory(len(covers), lambda part: self._logits_of(covers[part], read))
+
+    def _logits_of(self, covers: Bool[Tensor, "n 1 p"], read: _Read) -> Float[Tensor, "n s k"]:
         self._pause()
         question = self._question
         view, prompt = question.view, question.prompt
