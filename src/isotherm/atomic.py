@@ -47,7 +47,9 @@ def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True, durable
     """
     fpath = Path(fpath)
     if not fpath.parent.is_dir():
-        raise InputError(f"there is no folder {fpath.parent}; create it first")
+        raise InputError(
+            f"there is no folder {fpath.parent}; create it first, or start again where it was moved or removed meanwhile"
+        )
     _sweep_once(fpath.parent)
     fd, temporary = _locked(fpath.parent)
     lock = os.dup(fd)  # which is held until the file has its name

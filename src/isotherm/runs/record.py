@@ -183,10 +183,9 @@ class Run:
 
     def finish(self, status: str = "finished") -> Summary:
         """Write the end into ``run.json``; a second call changes nothing, unless the first was itself interrupted."""
-        if self._open:
-            self._open = False
-            os.fsync(self._items)
-            os.close(self._items)
+        full = self._close_items()
+        if full is not None and status == "finished":
+            status = ending(type(full), full)
         if not self._ended:
             for fpath in (one for several in self._unrecorded.values() for one in several):
                 if status != "finished" and fpath.is_file():
@@ -195,7 +194,23 @@ class Run:
             total = {} if self._total is None else {"total": self._total}
             self._file.end(status, summary={"done": self._done, "failed": failed, **total})
             self._ended = True  # last: another Ctrl+C may come before, and the record would say "running" for ever
+        if full is not None:
+            raise full
         return self.summary()
+
+    def _close_items(self) -> OSError | None:
+        """Let the items reach the disk; what the disk says where it does not take them."""
+        if not self._open:
+            return None
+        self._open = False
+        try:
+            os.fsync(self._items)
+        except OSError as error:
+            error.filename = str(self.dpath / ITEMS_FILE)
+            return error
+        finally:
+            os.close(self._items)
+        return None
 
     def withdraw(self) -> None:
         """Take the folder away again, for a run that a mistake ended before anything came of it.

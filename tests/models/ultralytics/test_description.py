@@ -289,3 +289,25 @@ def test_text_encoders_by_their_published_names(tmp_path):
     torch.save({"model": model, "train_args": {"task": "classify"}}, tmp_path / "evil.pt")
     with pytest.raises(WeightsError, match=r"has text_model 'clip:evil\.pt'"):
         open_yolo(tmp_path / "evil.pt")
+
+
+@pytest.mark.parametrize(("stem", "scale"), [("yolo-big", "n"), ("yolo11x", "x")])
+def test_what_is_too_large_at_the_scale_of_its_name_is_not_built(tmp_path, stem, scale):
+    """At scale n the layer has a hundredth of the channels that it has at x."""
+    scales = "scales:\n  n: [1, 0.0001, 1000000000]\n  x: [1, 1, 1000000000]\n"
+    fpath = tmp_path / f"{stem}.yaml"
+    fpath.write_text(scales + PLAIN.replace("[8, 3, 2]", "[40000000, 3, 2]"))
+    if scale == "n":
+        assert load(str(fpath), fuse_batchnorm=False).model is not None
+    else:
+        with pytest.raises(
+            AdapterError, match=r"yolo11x.yaml cannot be built .*a network of more than 1073741824 numbers"
+        ):
+            load(str(fpath))
+
+
+def test_repeats_without_end_are_not_built(tmp_path):
+    fpath = tmp_path / "yolo-long.yaml"
+    fpath.write_text(PLAIN.replace("[-1, 1, Conv", "[-1, 1000000000, Conv"))
+    with pytest.raises(AdapterError, match=r"yolo-long.yaml cannot be built .*a network of more than \d+ modules"):
+        load(str(fpath))

@@ -139,7 +139,7 @@ def open_model(name: str, allow_code: str | os.PathLike[str] | None, seed: int) 
         copy = Path(dpath) / f"{stem}.yaml"  # what was checked is what the package reads
         try:
             description = read_description(content, source)
-            check_size(description, source)
+            check_size(description, stem, source)
             copy.write_text(yaml.safe_dump(description, sort_keys=False), "utf-8")
             safe = True
         except RefusedDescriptionError as refused:
