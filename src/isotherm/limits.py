@@ -8,6 +8,10 @@ from __future__ import annotations
 
 PICTURE_PIXELS = 50_000_000
 """Pixels of a picture or of a video's frame; ``--max-pixels`` moves it."""
+PICTURE_PIXEL_BYTES = 32
+"""Memory that decoding may take for each pixel, at its highest and whatever the file is; of pages and frames the first
+alone is decoded.
+"""
 MAP_VALUES = 1 << 28
 """Values of one array of a heatmap's file."""
 TENSOR_VALUES = 1 << 32

@@ -8,10 +8,13 @@ import zlib
 
 import numpy as np
 import pytest
+from bench.decoding import KINDS, measured
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
+from isotherm import limits
+from isotherm.data import picture_formats
 from isotherm.data.picture_formats import composite_on_white, scale_to_uint8
 from isotherm.data.pictures import MAX_PIXELS, as_picture, read_picture
 from isotherm.errors import InputError
@@ -344,3 +347,28 @@ def test_image_open_is_not_used(monkeypatch):
     assert read_picture(encoded(Image.fromarray(photo())), name="x").size == (24, 36)
     with pytest.raises(InputError, match="not a picture"):
         read_picture(b"not a picture at all", name="x")
+
+
+def test_decoding_takes_no_more_memory_for_a_pixel_than_is_promised():
+    """The kinds of files that took most: before transparency was laid on white strip by strip, 34 bytes and 24."""
+    kinds = ("WebP, RGBA, lossless", "PNG, 16-bit RGBA", "TIFF, floating point")
+    results = measured({kind: KINDS[kind] for kind in kinds}, 1000, 1600)
+    per_pixel = {kind: one["bytes"] / one["pixels"] for kind, one in results.items()}
+    assert max(per_pixel.values()) <= limits.PICTURE_PIXEL_BYTES, per_pixel
+    assert per_pixel["PNG, 16-bit RGBA"] < 20
+    assert min(per_pixel.values()) > 7  # the peak is seen
+
+
+def test_strips_make_what_the_whole_makes(monkeypatch):
+    monkeypatch.setattr(picture_formats, "STRIP", 100)
+    draws = np.random.default_rng(0)
+    for shape in ((40, 30, 4), (1, 700, 4), (700, 1, 4), (3, 3, 4)):
+        rgba = draws.integers(0, 256, shape, dtype=np.uint8)
+        mixed, _ = composite_on_white(rgba)
+        wide = rgba.astype(np.float64)
+        whole = np.rint((wide[..., :3] * wide[..., 3:] + 255 * (255 - wide[..., 3:])) / 255)
+        assert np.abs(mixed - whole).max() <= 1
+        values = draws.normal(size=shape[:2])
+        stretched, _ = picture_formats.stretch_to_uint8(values)
+        low, high = values.min(), values.max()
+        assert (stretched == np.rint((values - low) / (high - low) * 255)).mean() > 0.99 or values.size == 1

@@ -52,6 +52,10 @@ _FIRST = ("JPEG", "PNG", "BMP", "GIF", "PPM")
 _SECOND = ("WEBP", "TIFF", "JPEG2000", "AVIF", "HEIF", "QOI")
 
 
+STRIP = 1 << 20
+"""Values of an array that are worked on at once in wider numbers."""
+
+
 def format_of(prefix: bytes) -> str | None:
     """Pillow's name of the format whose files begin so, of those that are read here."""
     Image.preinit()
@@ -122,17 +126,22 @@ def stretch_to_uint8(values: Num[np.ndarray, "*shape"]) -> tuple[UInt8[np.ndarra
     Raises:
         InputError: some value is NaN or infinite.
     """
-    wide = values.astype(np.float64)
-    if not np.isfinite(wide).all():
-        bad = int((~np.isfinite(wide)).sum())
+    finite = np.isfinite(values)
+    if not finite.all():
         raise InputError(
-            f"the picture holds {bad} values that are NaN or infinite; replace them before it can be shown"
+            f"the picture holds {int((~finite).sum())} values that are NaN or infinite; replace them before it can be shown"
         )
-    low, high = float(wide.min()), float(wide.max())
+    low, high = float(values.min()), float(values.max())
     if low == high:
         return np.full(values.shape, 128, np.uint8), f"all values are {low:g}; shown as middle grey"
-    scaled = np.rint((wide / 2 - low / 2) / (high / 2 - low / 2) * 255)  # halved: the extremes may be far apart
-    return scaled.astype(np.uint8), f"values from {low:g} to {high:g} were stretched to 0..255"
+
+    def scaled(part: Num[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+        wide = part.astype(np.float64)
+        return np.rint((wide / 2 - low / 2) / (high / 2 - low / 2) * 255).astype(
+            np.uint8
+        )  # halves: they may be far apart
+
+    return _by_strips(values, scaled, values.shape), f"values from {low:g} to {high:g} were stretched to 0..255"
 
 
 def unit_to_uint8(values: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
@@ -145,9 +154,31 @@ def composite_on_white(rgba: UInt8[np.ndarray, "h w 4"]) -> tuple[UInt8[np.ndarr
     rgb, alpha = rgba[..., :3], rgba[..., 3:]
     if (alpha == 255).all():
         return np.ascontiguousarray(rgb), []
-    wide = alpha.astype(np.uint16)
-    mixed = (rgb * wide + 255 * (255 - wide) + 127) // 255
-    return mixed.astype(np.uint8), ["transparent parts are shown on white"]
+
+    def mixed(part: UInt8[np.ndarray, "n w 4"]) -> UInt8[np.ndarray, "n w 3"]:
+        wide = part[..., 3:].astype(np.uint16)
+        return ((part[..., :3] * wide + 255 * (255 - wide) + 127) // 255).astype(np.uint8)
+
+    return _by_strips(rgba, mixed, rgb.shape), ["transparent parts are shown on white"]
+
+
+def _by_strips(
+    values: Num[np.ndarray, "..."],
+    change: Callable[[Num[np.ndarray, "..."]], UInt8[np.ndarray, "..."]],
+    shape: tuple[int, ...],
+) -> UInt8[np.ndarray, "..."]:
+    """What a function makes of an array, strip by strip, so that wider numbers are there for one strip alone.
+
+    Args:
+        shape: of what it makes.
+    """
+    out = np.empty(shape, np.uint8)
+    axis = int(values.ndim > 1 and values.shape[1] > values.shape[0])  # a picture may be one row of all its pixels
+    step = max(1, STRIP // max(1, values.size // max(1, values.shape[axis])))
+    for start in range(0, values.shape[axis], step):
+        part = (slice(None),) * axis + (slice(start, start + step),)
+        out[part] = change(values[part])
+    return out
 
 
 def upright(array: UInt8[np.ndarray, "h w 3"], orientation: int) -> UInt8[np.ndarray, "H W 3"]:
