@@ -137,7 +137,7 @@ CASES = {
     "opacity": (["good.jpg", *SCENES, "--opacity", "1.5"], "from 0 to 1"),
     "unknown colour map": (["good.jpg", *SCENES, "--colormap", "infernal"], "infernal"),
     "batch 0": (["good.jpg", *SCENES, "--batch", "0"], "at least 1"),
-    "device that is not there": (["good.jpg", *SCENES, "--device", "cuda:9"], "no such device"),
+    "device that is not there": (["good.jpg", *SCENES, "--device", "cuda:9"], "there is no device 'cuda:9' here"),
     "device that is none": (["good.jpg", *SCENES, "--device", "toaster"], "expected auto"),
     "size": (["good.jpg", *SCENES, "--size", "12"], "from 16"),
     "confidence": (["good.jpg", *SCENES, "--confidence", "2"], "from 0 to 1"),

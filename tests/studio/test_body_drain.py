@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -158,3 +159,18 @@ def test_nobody_is_heard_out_for_ever(monkeypatch):
     assert answered([part(100)] * 3)[1] == 3
     monkeypatch.setattr(body_drain, "MOST_S", -1.0)
     assert answered([part(100)] * 3)[1] == 0
+
+
+@pytest.mark.parametrize("size", ["-5", "+5", "5, 6", "0x10", "1e3", "5\x00", "9" * 400, ""])
+def test_a_length_that_is_none_is_refused_and_the_studio_goes_on(port, size):
+    """Of a request whose length cannot be true nothing is read."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(head(port, "/api/runs", size) + b"{}")  # type: ignore[arg-type]
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    assert re.match(rb"HTTP/1.1 (400|411|413|415|422) ", answer) or not answer, answer[:200]
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(head(port, "/api/runs", 2) + b"{}")
+        assert re.match(rb"HTTP/1.1 \d{3} ", connection.recv(65_536))

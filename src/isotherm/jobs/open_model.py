@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import torch
-
 from isotherm.cam.view import View
 from isotherm.data.class_names import read_class_names
 from isotherm.errors import MissingExtraError, OptionError
@@ -14,6 +12,7 @@ from isotherm.jobs.explain.like import parse_like, picture_of_like
 from isotherm.jobs.options import AUTO, ModelOptions, parse_size, split
 from isotherm.models.choose import OpenModel, open_with
 from isotherm.models.weights.importing import is_import, named_object
+from isotherm.ops.devices import chosen_device
 from isotherm.vlm.view import LanguageView
 
 DEFAULT = "imagenet"
@@ -40,24 +39,6 @@ def boxes_of(options: ModelOptions) -> str | None:
     return None if like is None or picture_of_like(like) is not None else like
 
 
-def parse_device(text: str) -> str:
-    """The device asked for, or the best there is for ``auto``."""
-    if text == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(text)
-    except RuntimeError as error:
-        raise OptionError(f"--device {text}: expected auto, cpu, cuda, cuda:N or mps") from error
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(
-        device.type
-    )
-    if not available or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
-        raise OptionError(f"--device {text}: there is no such device here; try --device auto")
-    return text
-
-
 def open_model(options: ModelOptions) -> OpenModel:
     """The model that a job names. Only options that were given are passed on, so that a family can refuse them.
 
@@ -82,7 +63,7 @@ def open_model(options: ModelOptions) -> OpenModel:
     }
     # what every job gives: a family that does not take it does without, but is not left on another device than was
     # asked for
-    device = parse_device(options.device)
+    device = str(chosen_device(options.device))
     where_taken: dict[str, Any] = {"seed": options.seed}
     if device == "cpu":
         where_taken["device"] = device

@@ -29,6 +29,7 @@ from isotherm.models.own.trained_here import trained_here, words_of
 from isotherm.models.weights.foreign import SUFFIXES, foreign_folder
 from isotherm.models.weights.recognise import ModelFile, recognise
 from isotherm.models.without_compiler import without_compiler
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
 
@@ -341,8 +342,8 @@ def _call(
             f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}",
             command_line=f"{who} no {', '.join(ON_COMMAND_LINE.get(name, name) for name in unknown)}; leave it out (known are {', '.join(offered) or 'none'})",
         )
-    if "names" in values:
-        values["names"] = class_names(values["names"])
+    reads = {"names": class_names, **({"device": chosen_device} if family.is_ours else {})}
+    values |= {name: read(values[name]) for name, read in reads.items() if name in values}
     return function(first, **values) if family.is_ours else _foreign(family, function, first, values)
 
 

@@ -22,8 +22,8 @@ from isotherm.cam.view import Detections, Inputs, Prediction
 from isotherm.draw import overlay, renormalise_in_boxes, save_picture
 from isotherm.errors import InputError, IsothermError, OptionError, TargetError
 from isotherm.heatmap import Heatmap
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.names import known_word
-from isotherm.train.devices import chosen_device
 
 PARTS = {"class": "class", "box": "box", "segment": "mask", "all": "all"}
 """What of a detection is explained, by the app's word: its class logit, its box, its mask, or all that it has."""

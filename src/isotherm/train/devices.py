@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from isotherm.errors import OptionError
+from isotherm.ops.devices import chosen_device
 from isotherm.train.worker import Alone, Worker
 
 
@@ -41,23 +40,3 @@ class Devices:
         from isotherm.train import lightning
 
         return lightning.launched(self.accelerator, self.devices, self.nodes)
-
-
-def chosen_device(name: str) -> torch.device:
-    """'auto' or the name of a torch device -> the device.
-
-    Raises:
-        OptionError: no such device.
-    """
-    if name == "auto":
-        return torch.device(
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(
-            f"there is no device {name!r} here ({str(error).splitlines()[0]}); expected auto, cpu, cuda, cuda:1 or mps"
-        ) from error
-    return device

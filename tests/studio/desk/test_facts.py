@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from isotherm.errors import OptionError
-from isotherm.jobs.open_model import parse_device
+from isotherm.ops.devices import chosen_device
 from isotherm.studio.desk import facts
 from isotherm.studio.requests import options_of
 
@@ -29,9 +29,9 @@ def test_a_device_that_is_offered_reaches_the_job_and_the_next_one_does_not(card
     for device in offered:
         options = options_of("explain", {"device": device}, ["a.png"], models=["auto"], devices=offered)
         assert options.device == device
-        assert parse_device(options.device) == (("cuda" if cards else "cpu") if device == "auto" else device)
+        assert str(chosen_device(options.device)) == (("cuda" if cards else "cpu") if device == "auto" else device)
     absent = f"cuda:{cards}"
     with pytest.raises(OptionError, match=f"there is no device '{absent}' here"):
         options_of("explain", {"device": absent}, ["a.png"], models=["auto"], devices=offered)
-    with pytest.raises(OptionError, match="there is no such device here"):
-        parse_device(absent)
+    with pytest.raises(OptionError, match=f"there is no device '{absent}' here"):
+        chosen_device(absent)

@@ -23,11 +23,11 @@ from isotherm.jobs.evaluate.place_pages import write_place_pages
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.kept import kept_recipe
 from isotherm.metrics.place_report import PlaceReport, report_places
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.shell import shell_line
 from isotherm.progress import Say
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary
-from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
 from isotherm.train.grounding.data import InstructionChoice, InstructionSource, read_instructions, read_source
 from isotherm.train.grounding.pictures import picture_of, write_extremes

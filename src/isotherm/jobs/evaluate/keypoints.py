@@ -22,10 +22,10 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.kept import kept_recipe
 from isotherm.metrics.keypoint_report import KeypointTruth, pck_curve
 from isotherm.metrics.point_errors import line_lengths, point_errors
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.shell import shell_line
 from isotherm.progress import Say
 from isotherm.runs.record import Run, Summary
-from isotherm.train.devices import chosen_device
 from isotherm.train.keypoint_build import TrainedKeypoints
 from isotherm.train.keypoint_data import DataChoice, Source, read_data, read_source, read_sources
 from isotherm.train.keypoint_run import open_run, write_evaluation

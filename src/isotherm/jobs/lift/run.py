@@ -25,11 +25,11 @@ from isotherm.heatmap import Heatmap
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.predict.grounding import doubts
 from isotherm.jobs.reporter import Reporter
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.shell import shell_line
 from isotherm.points import Points
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run
-from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
 from isotherm.train.grounding.pictures import MOST_LETTERS, draw_answer
 from isotherm.train.grounding.predict import features_at, predict_grounding

@@ -14,10 +14,10 @@ from isotherm.jobs.predict.gaze_options import PredictGazeJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import open_view
 from isotherm.models.gaze_lle import DetectedHeads, GazeLLE, HeadDetector, open_gaze_lle
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.hashing import sha256_of
 from isotherm.ops.shell import shell_line
 from isotherm.systems.people_gaze import GivenHeads, PeopleGaze, PeopleOptions, WholePicture, predict_gaze
-from isotherm.train.devices import chosen_device
 from isotherm.vlm.view import LanguageView
 
 

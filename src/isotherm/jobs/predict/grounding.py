@@ -21,11 +21,11 @@ from isotherm.errors import InputError, IsothermError, JobCancelled, NonFiniteEr
 from isotherm.grounding.answer import GroundingAnswer
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.reporter import Reporter
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.shell import shell_line
 from isotherm.progress import Progress
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary, failure_line
-from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
 from isotherm.train.grounding.pictures import describe, draw_answer
 from isotherm.train.grounding.predict import features_at, predict_grounding

@@ -20,11 +20,11 @@ from isotherm.errors import InputError, JobCancelled
 from isotherm.jobs.options import box_of
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.reporter import Reporter
+from isotherm.ops.devices import chosen_device
 from isotherm.ops.shell import shell_line
 from isotherm.points import Points
 from isotherm.progress import Progress
 from isotherm.runs.record import Run, Summary, failure_line
-from isotherm.train.devices import chosen_device
 from isotherm.train.keypoint_build import TrainedKeypoints
 from isotherm.train.keypoint_predict import predict_pictures
 from isotherm.train.keypoint_run import open_run
