@@ -104,6 +104,16 @@ def test_lists_and_annotations_that_name_such_files(place, capsys):
     assert code != 0
 
 
+def test_counts_of_hostile_names_are_shown_escaped(place, capsys):
+    for name in NAMES[:7]:
+        Path(os.fsdecode(name)).write_bytes(png())
+    words = ["--model", "tiny-vlm", "--category", "red", "--strategy", "global", "--out", "out"]
+    code, printed = run(capsys, "count", ".", *words)
+    assert code == 0, printed
+    assert hidden(printed) == []
+    assert r"esc\x1b[31mred.png: " in printed
+
+
 def test_maps_of_hostile_labels_are_shown_escaped(place, capsys):
     for number, name in enumerate(NAMES):
         label = name.decode("utf-8", "surrogateescape")

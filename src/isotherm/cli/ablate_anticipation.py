@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.console import ConsoleReporter, say
 from isotherm.cli.options import AblateAnticipation
 from isotherm.jobs.ablate.anticipation import run as run_job
 from isotherm.metrics.intervals import FEWEST
@@ -25,7 +25,7 @@ def run(options: AblateAnticipation, arguments: Sequence[str]) -> int:
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, width=None if os.isatty(1) else 160).print(table)
-    print(f"\naction accuracy in per cent, with 95 % intervals over clips and seeds; runs and figures: {result.dpath}")
+    say(f"\naction accuracy in per cent, with 95 % intervals over clips and seeds; runs and figures: {result.dpath}")
     if not all(arm.accuracy(part).known for arm in result.arms for part in parts_of(arm)):
-        print(f"figures without an interval are of fewer than {FEWEST} clips")
+        say(f"figures without an interval are of fewer than {FEWEST} clips")
     return 0

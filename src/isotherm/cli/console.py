@@ -25,6 +25,15 @@ EVERY_S = 10.0
 """Without a terminal, a line of progress at most so often."""
 
 
+def say(text: object, *, error: bool = False) -> None:
+    """Print a line, or several, with what is hidden in names and answers of others spelt out.
+
+    Args:
+        error: to where errors are told.
+    """
+    print(visible(str(text), lines=True), file=sys.stderr if error else sys.stdout)
+
+
 class ConsoleReporter(Reporter):
     """Prints what a job tells: failures always, the rest unless quiet.
 

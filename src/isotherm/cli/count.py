@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.console import ConsoleReporter, say
 from isotherm.cli.exit_code import closing, exit_code
 from isotherm.cli.options import Count
 from isotherm.jobs.count.run import run as run_job
@@ -16,7 +16,7 @@ class _CountReporter(ConsoleReporter):
 
     def message(self, text: str, kind: Kind = "note") -> None:
         if kind == "result":
-            print(text)
+            say(text)
         else:
             super().message(text, kind)
 
@@ -24,7 +24,7 @@ class _CountReporter(ConsoleReporter):
 def run(options: Count, arguments: Sequence[str]) -> int:
     with _CountReporter(options, by_lines=True) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
-    print("\n".join([*reporter.alarms, closing(summary)]))
+    say("\n".join([*reporter.alarms, closing(summary)]))
     if summary.done:
-        print(f"look at {summary.dpath}/*.jpg; dots, answers and expected numbers are in the .json beside each")
+        say(f"look at {summary.dpath}/*.jpg; dots, answers and expected numbers are in the .json beside each")
     return exit_code(summary, nothing="none of the pictures could be counted; the reasons stand above")

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from isotherm.cli.console import say
 from isotherm.cli.demo_gaze import anticipate_with_gaze
 from isotherm.cli.demo_instructions import follow_instructions
 from isotherm.cli.demo_photographs import show_photographs
@@ -66,7 +67,7 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
     for table in tables:
         console.print(table)
     for line in left_out:
-        print(f"left out: {line}")
+        say(f"left out: {line}")
     print(
         f"\npictures: {record.dpath}/*.png; the commands in them and on the page run in {record.dpath}\nlook at   {page}"
     )

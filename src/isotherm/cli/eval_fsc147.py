@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.console import ConsoleReporter, say
 from isotherm.cli.options import EvalFsc147
 from isotherm.jobs.evaluate.fsc147 import run as run_job
 from isotherm.systems.counting_evaluation import RESULTS
@@ -17,7 +17,7 @@ def run(options: EvalFsc147, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
         results = run_job(options, reporter, command=["isotherm", *arguments])
     table = ways_table(results["ways"]) if "ways" in results else table_of(results)
-    print("\n".join([*reporter.alarms, table]))
+    say("\n".join([*reporter.alarms, table]))
     print(
         f"\n{results['model']}, {options.strategy}; a line for each picture and the figures in {options.out / RESULTS}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.console import ConsoleReporter, say
 from isotherm.cli.options import EvalKeypoints
 from isotherm.jobs.evaluate.keypoints import run as run_job
 
@@ -12,7 +12,7 @@ from isotherm.jobs.evaluate.keypoints import run as run_job
 def run(options: EvalKeypoints, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
         evaluation = run_job(options, reporter, command=["isotherm", *arguments])
-    print(evaluation.judged.table())
+    say(evaluation.judged.table())
     summary = evaluation.summary
-    print(f"\n{summary.done} pictures; table, figures and the best and worst pictures in {summary.dpath}")
+    say(f"\n{summary.done} pictures; table, figures and the best and worst pictures in {summary.dpath}")
     return 0

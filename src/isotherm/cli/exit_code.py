@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 
+from isotherm.cli.console import say
 from isotherm.errors import InputError
 from isotherm.runs.record import ENDED_EARLY, Summary
 
@@ -38,7 +38,7 @@ def exit_code(summary: Summary, *, nothing: str) -> int:
     """
     if summary.status in ENDED_EARLY:
         with contextlib.suppress(KeyboardInterrupt):  # another one: this is the answer to it as well
-            print(f"\nstopped after {summary.reached}; what was finished is kept", file=sys.stderr)
+            say(f"\nstopped after {summary.reached}; what was finished is kept", error=True)
         return 130
     if summary.done == 0:
         raise InputError(nothing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.console import ConsoleReporter, say
 from isotherm.cli.exit_code import closing, exit_code
 from isotherm.cli.options import Explain
 from isotherm.data.missing import refuse_missing
@@ -16,9 +16,9 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
 
     with ConsoleReporter(options) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
-    print("\n".join([*reporter.alarms, closing(summary)]))
+    say("\n".join([*reporter.alarms, closing(summary)]))
     if summary.done:
-        print(f"look at {summary.dpath / 'report.html'}")
+        say(f"look at {summary.dpath / 'report.html'}")
     return exit_code(
         summary,
         nothing=f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {summary.dpath / 'items.jsonl'}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.console import ConsoleReporter, say
 from isotherm.cli.exit_code import closing, exit_code
 from isotherm.cli.options import PredictKeypoints
 from isotherm.jobs.predict.keypoints import run as run_job
@@ -13,7 +13,7 @@ from isotherm.jobs.predict.keypoints import run as run_job
 def run(options: PredictKeypoints, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
-    print(closing(summary))
+    say(closing(summary))
     if summary.done:
-        print(f"look at {summary.dpath}/*.jpg; the numbers are in {summary.dpath / 'points.json'}")
+        say(f"look at {summary.dpath}/*.jpg; the numbers are in {summary.dpath / 'points.json'}")
     return exit_code(summary, nothing="none of the pictures could be read; the reasons stand above")

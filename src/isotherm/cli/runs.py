@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from isotherm.cli.console import say
 from isotherm.cli.options import Runs
 from isotherm.ops.visible import visible
 from isotherm.runs.file import to_json
@@ -24,16 +24,16 @@ NUMBERS = ("done", "failed", "seconds")
 def run(options: Runs, arguments: Sequence[str]) -> int:
     runs = list_runs(options.dpath)
     if options.json:
-        print(json.dumps(to_json(plain(runs)), indent=1, allow_nan=False))
+        say(json.dumps(to_json(plain(runs)), indent=1, allow_nan=False))
         return 0
     if len(runs):
         # where lines go on to another program, none is cut
         Console(highlight=False, width=None if os.isatty(1) else 10_000).print(table_of(runs))
     else:
-        print(f"there are no runs in {options.dpath}")
+        say(f"there are no runs in {options.dpath}")
     if not options.quiet:
         for dpath, reason in runs.skipped:
-            print(visible(f"skipped {dpath}: {reason}"), file=sys.stderr)
+            say(f"skipped {dpath}: {reason}", error=True)
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.console import ConsoleReporter, say
 from isotherm.cli.options import Sweep
 from isotherm.jobs.sweep.run import run as run_job
 from isotherm.train.sweep_report import matrix_of, table_rows
@@ -32,5 +32,5 @@ def run(options: Sweep, arguments: Sequence[str]) -> int:
         for row in rows:
             grid.add_row(*row)
         Console(highlight=False, width=None if os.isatty(1) else 160).print(grid)
-    print(f"\nlook at {result.report}")
+    say(f"\nlook at {result.report}")
     return 1 if any(trial.status.startswith("failed") for trial in result.trials) else 0
