@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from bench.attacks.attack import Attack, Hostile
+from bench.attacks.attack import DOORS, Attack, Hostile
 from bench.attacks.orders import ORDERS, SWITCHES
 from bench.attacks.page import tables
 from bench.attacks.registry import ATTACKS
@@ -66,6 +67,10 @@ def test_no_attack_has_an_effect(tmp_path, kind):
 
 def test_a_program_that_is_let_through_is_seen(tmp_path):
     """The rig itself: the same file leaves its marker once the user allows it."""
+    with pytest.MonkeyPatch.context() as patch:  # a door that unpickles what it is given
+        patch.setitem(DOORS, "weights", lambda path: pickle.loads(path.read_bytes()))
+        attack = next(a for a in ATTACKS if a.name == "protocol 2")
+        assert tried(attack, "weights", tmp_path / "open").result == "RAN"
     marker, fpath = tmp_path / "marker", tmp_path / "weights.pt"
     torch.save({"state_dict": {"a": torch.ones(2)}, "b": Hostile(marker)}, fpath)
     open_weights(fpath, allow_code=fpath)

@@ -213,7 +213,7 @@ def _shards(folder: Path, marker: Path) -> Path:
     """An index whose file of the same folder is a link to endless zeros."""
     vit_folder(folder, weights=False)
     (folder / "part.safetensors").symlink_to("/dev/zero")
-    index = {"weight_map": dict.fromkeys(_vit()[1], "part.safetensors")}
+    index = {"metadata": {}, "weight_map": dict.fromkeys(_vit()[1], "part.safetensors")}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     return folder
 
@@ -222,8 +222,17 @@ def _pickled_shards(folder: Path, marker: Path) -> Path:
     """An index whose file is a pickle."""
     vit_folder(folder, weights=False)
     torch.save({**_vit()[1], "hostile": Hostile(marker)}, folder / "part.bin")
-    index = {"weight_map": dict.fromkeys(_vit()[1], "part.bin")}
+    index = {"metadata": {}, "weight_map": dict.fromkeys(_vit()[1], "part.bin")}
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    return folder
+
+
+def _piped_shards(folder: Path, marker: Path) -> Path:
+    """An index whose file of the same folder is a pipe that nobody writes to."""
+    vit_folder(folder, weights=False)
+    os.mkfifo(folder / "part.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(_vit()[1], "part.safetensors")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     return folder
 
 
@@ -264,6 +273,7 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("a pickle beside harmless weights", "folder", "runs code", _both, DOORS, harmless=True),
     Attack("weights that are a link to endless zeros", "folder", "uses up memory or time", _linked, DOORS),
     Attack("the same by an index", "folder", "uses up memory or time", _shards, DOORS),
+    Attack("an index of a pipe", "folder", "uses up memory or time", _piped_shards, DOORS),
     Attack("weights that are a pipe", "folder", "uses up memory or time", _pipe("model.safetensors"), DOORS),
     Attack("a configuration that is a pipe", "folder", "uses up memory or time", _pipe("config.json"), DOORS),
     Attack("a configuration that is a link to itself", "folder", "uses up memory or time", _ring, DOORS),

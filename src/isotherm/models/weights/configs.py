@@ -161,6 +161,11 @@ def check_index(fpath: Path) -> None:
             raise AdapterError(
                 f"the index of weights {fpath} names {_shown(name)}; expected the name of a file in the same folder. Copy the files there, and correct the index"
             )
+        shard = fpath.parent / name
+        if shard.exists() and not shard.is_file():  # a pipe would keep us waiting for ever
+            raise WeightsError(
+                f"the index of weights {fpath} names {_shown(name)}, which is no regular file; copy or download it again"
+            )
 
 
 def _check_value(value: Any, where: str, named: object, *, handed: bool, depth: int) -> None:
